@@ -1,1 +1,6 @@
-//! fd-shm
+//! Shared memory by descriptor.
+
+mod copy;
+mod shareable;
+
+pub use shareable::{ReadOnly, Shareable};
