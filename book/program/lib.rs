@@ -1,1 +1,44 @@
-//! book
+//! Builds, checks and serves the book.
+//!
+//! The book may only say what a program in this workspace does. This crate holds it to that: it runs every example,
+//! compares what it prints with the text that the pages quote, makes every generated piece again and compares it too,
+//! and only then renders the pages with mdBook.
+//!
+//! # Layout
+//!
+//! In reading order, which is the order of the work:
+//!
+//! * [`workspace`] - where things are.
+//! * [`examples`] - building the examples and finding their programs.
+//! * [`run`] - running one, alone and under the same conditions every time.
+//! * [`normalise`] - taking out of its output what differs from run to run.
+//! * [`recorded`] - comparing a text with the committed one, or rewriting the committed one.
+//! * [`quoted`] - the three above, for every example.
+//! * [`generated`] - the files that programs here make: pictures and tables.
+//! * [`pages`] - the rules for the pages: nothing missing, nothing unquoted, nothing dead.
+//! * [`render`] - mdBook as a library.
+//! * [`serve`] - the pages on a local port.
+//!
+//! `sys` holds the one system call that no crate wraps.
+
+pub mod workspace;
+
+pub mod examples;
+
+pub mod run;
+
+pub mod normalise;
+
+pub mod recorded;
+
+pub mod quoted;
+
+pub mod generated;
+
+pub mod pages;
+
+pub mod render;
+
+pub mod serve;
+
+mod sys;

@@ -1,0 +1,103 @@
+//! Links within the book and mentions of the workspace's files: what they point at is there.
+
+use std::fs;
+
+use pulldown_cmark::{Event, Options, Parser, Tag, TagEnd};
+use regex::Regex;
+
+use super::Page;
+use crate::workspace;
+
+/// The links of this page that lead nowhere, and the files it mentions that are not there.
+pub(super) fn problems(page: &Page) -> Vec<String> {
+    let mut problems = Vec::new();
+    for event in Parser::new_ext(&page.text, Options::all()) {
+        let problem = match event {
+            Event::Start(Tag::Link { dest_url, .. } | Tag::Image { dest_url, .. }) => {
+                dead_link(page, &dest_url)
+            }
+            Event::Code(code) => missing_file(&code),
+            _ => None,
+        };
+        problems.extend(problem.map(|problem| format!("{}: {problem}", page.name())));
+    }
+    problems
+}
+
+fn dead_link(page: &Page, target: &str) -> Option<String> {
+    if target.starts_with("https://") || target.starts_with("mailto:") {
+        return None;
+    }
+    if target.is_empty() && page.path.ends_with("SUMMARY.md") {
+        return None; // a chapter that is planned: mdBook shows its title in grey
+    }
+    if target.is_empty() || target.contains("://") {
+        return Some(format!("links to \"{target}\""));
+    }
+    let (file, fragment) = target.split_once('#').map_or((target, None), |(file, part)| (file, Some(part)));
+    let path = if file.is_empty() { page.path.clone() } else { page.resolve(file) };
+    let Ok(text) = fs::read_to_string(&path) else {
+        return Some(format!("links to {file}, which is not there"));
+    };
+    let fragment = fragment?;
+    let there = headings(&text).iter().any(|heading| heading == fragment);
+    (!there).then(|| format!("links to {target}, and there is no such heading"))
+}
+
+/// The ids that mdBook gives to the headings of a page.
+fn headings(text: &str) -> Vec<String> {
+    let (mut ids, mut heading) = (Vec::new(), None::<String>);
+    for event in Parser::new_ext(text, Options::all()) {
+        match event {
+            Event::Start(Tag::Heading { .. }) => heading = Some(String::new()),
+            Event::End(TagEnd::Heading(_)) => ids.extend(heading.take().map(|text| slug(&text))),
+            Event::Text(text) | Event::Code(text) => {
+                if let Some(heading) = &mut heading {
+                    heading.push_str(&text);
+                }
+            }
+            _ => {}
+        }
+    }
+    ids
+}
+
+fn slug(heading: &str) -> String {
+    let kept = heading.chars().filter(|c| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_'));
+    kept.map(|c| if c == ' ' { '-' } else { c.to_ascii_lowercase() }).collect()
+}
+
+/// A file or folder of this workspace that the text in code style names and that does not exist.
+fn missing_file(code: &str) -> Option<String> {
+    let path = Regex::new(r"^(?:sysv-shm|fd-shm|binder-sim|benches|book|\.ci)/[\w./-]*$")
+        .expect("a pattern of this file");
+    (path.is_match(code) && !workspace::root().join(code).exists())
+        .then(|| format!("mentions {code}, which is not there"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Page, problems, slug};
+
+    #[test]
+    fn dead_links_and_missing_files_are_found() {
+        for (text, expected) in [
+            ("[there](absent.md)", "links to absent.md, which is not there"),
+            ("[there](../book.toml#absent)", "there is no such heading"),
+            ("[there](http://example.org)", "links to \"http://example.org\""),
+            ("![picture](pictures/absent.svg)", "links to pictures/absent.svg"),
+            ("See `book/absent.rs`.", "mentions book/absent.rs, which is not there"),
+        ] {
+            let found = problems(&Page::made_up(text));
+            assert!(found.len() == 1 && found[0].contains(expected), "{text}: {found:?}");
+        }
+        let sound =
+            "[out](https://example.org), [here](../book.toml) and `book/main.rs`, not `a/b` or `book/<x>`.";
+        assert_eq!(problems(&Page::made_up(sound)), [""; 0]);
+    }
+
+    #[test]
+    fn a_heading_has_the_id_that_mdbook_gives_it() {
+        assert_eq!(slug("What shmget does, and why"), "what-shmget-does-and-why");
+    }
+}

@@ -1,0 +1,94 @@
+//! Rules for the whole workspace that no lint holds.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use book::workspace;
+
+/// The files that may hold `unsafe`, each with the promise that it exists to make.
+const UNSAFE_FILES: [(&str, &str); 1] = [("book/program/sys.rs", "close_range(2) is wrapped by no crate")];
+
+/// A file is read in one sitting.
+const MOST_LINES: usize = 400;
+
+/// What belongs to one machine, or reminds of work not done. (In halves, or this file would break its own rule.)
+const NOT_HERE: [(&str, &str); 6] =
+    [("/ro", "ot/"), ("/wo", "rk/"), ("/ho", "me/"), ("TO", "DO"), ("FIX", "ME"), ("#[ig", "nore")];
+
+#[test]
+fn only_listed_files_hold_unsafe_code() {
+    let opted_in: Vec<_> =
+        rust_files().into_iter().filter(|(_, text)| text.contains("\n#![allow(unsafe_code)]")).collect();
+    for (path, _) in &opted_in {
+        assert!(
+            UNSAFE_FILES.iter().any(|(listed, _)| listed == path),
+            "{path} opts in to unsafe and is not listed"
+        );
+    }
+    for (listed, _) in UNSAFE_FILES {
+        assert!(opted_in.iter().any(|(path, _)| path == listed), "{listed} is listed and does not opt in");
+    }
+}
+
+#[test]
+fn unsafe_code_is_allowed_for_whole_files_only() {
+    for (path, text) in rust_files() {
+        let marks = text.matches(concat!("allow(unsafe", "_code)")).count();
+        let at_the_top = usize::from(text.contains("\n#![allow(unsafe_code)]"));
+        assert!(
+            path.ends_with("tests/tidy.rs") || marks == at_the_top,
+            "{path} allows unsafe code below its top"
+        );
+    }
+}
+
+#[test]
+fn files_are_short() {
+    for (path, text) in rust_files() {
+        let lines = text.lines().count();
+        assert!(lines <= MOST_LINES, "{path} has {lines} lines");
+    }
+}
+
+#[test]
+fn nothing_of_one_machine_and_no_reminder_is_left() {
+    for (path, text) in tracked_files(&["*.rs", "*.md", "*.toml", "*.out", "*.css", ".ci/*"]) {
+        for (one, other) in NOT_HERE {
+            assert!(!text.contains(&[one, other].concat()), "{path} holds {one}{other}");
+        }
+    }
+}
+
+#[test]
+fn the_readme_names_the_commands_that_ci_runs() {
+    let text = |path: &str| fs::read_to_string(workspace::root().join(path)).expect("a tracked file");
+    let (readme, ci) = (text("README.md"), text(".ci/run"));
+    for command in ["cargo run -p book", "cargo test --workspace"] {
+        assert!(readme.contains(command), "README.md does not name {command}");
+        assert!(ci.contains(command), ".ci/run does not run {command}");
+    }
+}
+
+fn rust_files() -> Vec<(String, String)> {
+    tracked_files(&["*.rs"])
+}
+
+/// The path and text of every file that git tracks, or would, and that matches.
+fn tracked_files(patterns: &[&str]) -> Vec<(String, String)> {
+    let listing = Command::new("git")
+        .args(["ls-files", "--cached", "--others", "--exclude-standard", "--"])
+        .args(patterns)
+        .current_dir(workspace::root())
+        .output()
+        .expect("git runs");
+    assert!(listing.status.success(), "{}", String::from_utf8_lossy(&listing.stderr));
+    let listing = String::from_utf8(listing.stdout).expect("paths in UTF-8");
+    let read = |path: &str| {
+        fs::read_to_string(workspace::root().join(path)).ok().map(|text| (path.to_owned(), text))
+    };
+    let files: Vec<_> =
+        listing.lines().filter(|path| Path::new(path).file_name().is_some()).filter_map(read).collect();
+    assert!(!files.is_empty(), "git lists no file for {patterns:?}");
+    files
+}
