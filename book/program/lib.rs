@@ -14,6 +14,7 @@
 //! * [`normalise`] - taking out of its output what differs from run to run.
 //! * [`recorded`] - comparing a text with the committed one, or rewriting the committed one.
 //! * [`quoted`] - the three above, for every example.
+//! * [`picture`] - transactions of the simulated driver as drawings.
 //! * [`generated`] - the files that programs here make: pictures and tables.
 //! * [`pages`] - the rules for the pages: nothing missing, nothing unquoted, nothing dead.
 //! * [`render`] - mdBook as a library.
@@ -32,6 +33,8 @@ pub mod normalise;
 pub mod recorded;
 
 pub mod quoted;
+
+pub mod picture;
 
 pub mod generated;
 
