@@ -1,6 +1,75 @@
-//! Shared memory by descriptor.
+//! Shared memory by descriptor: who holds it is in, and what it can do is proved by seals.
+//!
+//! A region is a file in memory with no name in any directory. Another process gets into it when a holder
+//! hands the descriptor over, and it dies with its last reference, so a crash frees it. This is how Android's
+//! ashmem shared memory, and how memfd does on every Linux.
+//!
+//! ```
+//! use std::os::fd::AsFd;
+//! use std::os::unix::net::UnixStream;
+//! use std::sync::atomic::{AtomicU32, Ordering};
+//!
+//! use fd_shm::{Region, scm_rights};
+//!
+//! // The two ends would be in two processes; `cargo run --example fd_shm` shows that.
+//! let (server, client) = UnixStream::pair()?;
+//!
+//! let region = Region::create("frames", 4096)?;
+//! let ours = region.map::<AtomicU32>()?;
+//! scm_rights::send(&server, b"here it is", &[region.as_fd()])?;
+//!
+//! let [descriptor] = scm_rights::receive(&client, &mut [0; 16], 1)?.into_exactly()?;
+//! let theirs = Region::from_fd(descriptor)?.map::<AtomicU32>()?; // refused unless nobody can shrink it
+//! ours.store(42, Ordering::Release);
+//! assert_eq!(theirs.load(Ordering::Acquire), 42);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # Layout
+//!
+//! In reading order:
+//!
+//! * `error`: [`Error`], the one error type, `call(operands): ERRNO, what it means here`.
+//! * `seals`: [`Seals`], promises about a memory file that nobody can take back.
+//! * `memfd`: [`Memfd`] and [`MemfdOptions`], a file in memory as the kernel makes it.
+//! * `fixed`: [`FixedFd`], a descriptor *checked* unable to shrink: the only way to a safe mapping.
+//! * `shareable`: [`Shareable`] and [`shareable!`], what may live in memory that others write.
+//! * `copy`: bulk copies in and out that are sound while others write, at memcpy speed.
+//! * `mapping`: [`Mapping`] and [`ReadMapping`], a typed head of atomics and a tail reached by copies.
+//! * `ashmem`: [`Region`], the entry point: a name, a size, a descriptor.
+//! * [`handover`]: ways to hand the descriptor over; today [`scm_rights`].
+//! * `sys`: [`same_open_file`], a system call that no library wraps.
+//!
+//! `unsafe` is in `copy`, `mapping`, `shareable` and `sys` alone. What is left out: anything that trusts a
+//! peer. A peer can write any bytes at any moment, so nothing read from a region is used as an index, a
+//! length or an address unchecked.
 
-mod copy;
+mod error;
+
+mod seals;
+
+mod memfd;
+
+mod fixed;
+
 mod shareable;
 
+mod copy;
+
+mod mapping;
+
+mod ashmem;
+
+pub mod handover;
+
+mod sys;
+
+pub use ashmem::Region;
+pub use error::{Error, Result};
+pub use fixed::FixedFd;
+pub use handover::scm_rights;
+pub use mapping::{Mapping, ReadMapping};
+pub use memfd::{Memfd, MemfdOptions, NAME_MAX};
+pub use seals::Seals;
 pub use shareable::{ReadOnly, Shareable};
+pub use sys::{ForeignFd, same_open_file};

@@ -9,24 +9,25 @@ use std::sync::atomic::{
 
 /// A type that may live in memory which other processes write at any moment.
 ///
-/// A plain `&u32` promises the compiler that the value stands still while the reference lives. No such promise can be
-/// kept for memory that somebody else has mapped, so only atomics, and arrays and structures made of nothing but atomics,
-/// are shareable. Structures are declared with [`shareable!`](crate::shareable!), which checks them at compile time and
-/// needs no `unsafe`.
+/// A plain `&u32` promises the compiler that the value stands still while the reference lives. No such
+/// promise can be kept for memory that somebody else has mapped, so only atomics, and arrays and structures
+/// made of nothing but atomics, are shareable. Structures are declared with
+/// [`shareable!`](crate::shareable!), which checks them at compile time and needs no `unsafe`.
 ///
-/// Deliberately missing: `AtomicBool` (a peer can store a 2), `AtomicPtr` (an address means nothing over there),
-/// `AtomicUsize` and `AtomicIsize` (a 32-bit and a 64-bit process would disagree about their size). The 64-bit atomics
-/// are shareable on 64-bit targets only, since elsewhere a load of them may need a store.
+/// Deliberately missing: `AtomicBool` (a peer can store a 2), `AtomicPtr` (an address means nothing over
+/// there), `AtomicUsize` and `AtomicIsize` (a 32-bit and a 64-bit process would disagree about their size).
+/// The 64-bit atomics are shareable on 64-bit targets only, since elsewhere a load of them may need a store.
 ///
 /// # Safety
 ///
 /// For an implementation, all of this holds:
-/// * every bit pattern of `size_of::<Self>()` bytes is a valid value: whatever a peer writes can be looked at;
+/// * every bit pattern of `size_of::<Self>()` bytes is a valid value: whatever a peer writes can be looked
+///   at;
 /// * every byte belongs to an atomic integer: there is no padding and no plain field;
 /// * there is no pointer, reference or other value whose meaning is private to one process;
 /// * `align_of::<Self>()` is at most 64;
-/// * `View` has the same size and the same atomics at the same offsets, needs no higher alignment, and offers nothing
-///   but relaxed loads of at most pointer size, which are sound on pages mapped without PROT_WRITE.
+/// * `View` has the same size and the same atomics at the same offsets, needs no higher alignment, and offers
+///   nothing but relaxed loads of at most pointer size, which are sound on pages mapped without PROT_WRITE.
 ///
 /// # References
 ///
@@ -66,8 +67,9 @@ pub struct ReadOnly<A>(A);
 /// Makes one atomic integer shareable, with a view that can load it.
 macro_rules! shareable_atomic {
     ($($atomic:ty => $integer:ty),+ $(,)?) => {$(
-        // SAFETY: an atomic integer holds any bit pattern, has no padding, and is aligned to at most 8; `ReadOnly` is
-        // transparent, so the view is the same atomic at the same place, and `load` makes relaxed loads only.
+        // SAFETY: an atomic integer holds any bit pattern, has no padding, and is aligned to at most 8;
+        // `ReadOnly` is transparent, so the view is the same atomic at the same place, and `load` makes
+        // relaxed loads only.
         unsafe impl Shareable for $atomic {
             type View = ReadOnly<$atomic>;
         }
@@ -75,8 +77,8 @@ macro_rules! shareable_atomic {
         impl ReadOnly<$atomic> {
             /// Loads the value, ordered as asked.
             ///
-            /// The load itself is relaxed, since std promises only that one not to write (the page may be mapped
-            /// without PROT_WRITE); the order comes from fences round it.
+            /// The load itself is relaxed, since std promises only that one not to write (the page may be
+            /// mapped without PROT_WRITE); the order comes from fences round it.
             ///
             /// # Panics
             ///
@@ -92,8 +94,9 @@ macro_rules! shareable_atomic {
                         value
                     }
                     Ordering::SeqCst => {
-                        // One fence on each side puts the load into the single order of all SeqCst operations: the
-                        // first before every later store that it missed, the second after the store that it saw.
+                        // One fence on each side puts the load into the single order of all SeqCst
+                        // operations: the first before every later store that it missed, the second after the
+                        // store that it saw.
                         fence(Ordering::SeqCst);
                         let value = self.0.load(Ordering::Relaxed);
                         fence(Ordering::SeqCst);
@@ -125,18 +128,19 @@ unsafe impl Shareable for () {
     type View = ();
 }
 
-// SAFETY: an array is its elements one after the other with nothing between them, so each rule holds for it because it
-// holds for `T`; the same is true of the array of views.
+// SAFETY: an array is its elements one after the other with nothing between them, so each rule holds for it
+// because it holds for `T`; the same is true of the array of views.
 unsafe impl<T: Shareable, const N: usize> Shareable for [T; N] {
     type View = [T::View; N];
 }
 
 /// Declares that a structure of shareable fields may be shared; checked at compile time, no `unsafe` needed.
 ///
-/// Name the structure and repeat its fields, all of them, in order. What is checked: the fields are exactly these, each is
-/// [`Shareable`](crate::Shareable), each begins where the one before it ends (so the order in memory is the order on
-/// paper, as `#[repr(C)]` gives), nothing is left over at the end (padding would be plain bytes), and the alignment is at
-/// most 64. A visibility before a field is the visibility of that field in the view.
+/// Name the structure and repeat its fields, all of them, in order. What is checked: the fields are exactly
+/// these, each is [`Shareable`], each begins where the one before it ends (so the order in
+/// memory is the order on paper, as `#[repr(C)]` gives), nothing is left over at the end (padding would be
+/// plain bytes), and the alignment is at most 64. A visibility before a field is the visibility of that field
+/// in the view.
 ///
 /// The declaration adds names to nothing, so one structure can be declared shareable for several crates.
 ///
@@ -197,11 +201,9 @@ unsafe impl<T: Shareable, const N: usize> Shareable for [T; N] {
 /// Nor a layout that is left to the compiler, when the compiler uses the freedom:
 ///
 /// ```compile_fail,E0080
-/// # use std::sync::atomic::{AtomicU8, AtomicU32};
-/// struct Reordered { bytes: [AtomicU8; 4], word: AtomicU32, more: [AtomicU8; 4], last: [AtomicU32; 3] }
-/// fd_shm::shareable!(Reordered {
-///     bytes: [AtomicU8; 4], word: AtomicU32, more: [AtomicU8; 4], last: [AtomicU32; 3]
-/// });
+/// # use std::sync::atomic::{AtomicU16, AtomicU32};
+/// struct Reordered { low: AtomicU16, high: AtomicU16, word: AtomicU32 }
+/// fd_shm::shareable!(Reordered { low: AtomicU16, high: AtomicU16, word: AtomicU32 });
 /// ```
 #[macro_export]
 macro_rules! shareable {
@@ -230,7 +232,7 @@ macro_rules! shareable {
             $(
                 assert!(
                     ::core::mem::offset_of!($name, $field) == end,
-                    "a field does not begin where the one before it ends: reorder the fields, and use #[repr(C)]"
+                    "a field does not begin where the one before it ends: reorder them, and use #[repr(C)]"
                 );
                 let end = end + ::core::mem::size_of::<$type>();
             )+
@@ -239,8 +241,9 @@ macro_rules! shareable {
             assert!(::core::mem::size_of::<__View>() == end);
             assert!(::core::mem::align_of::<__View>() <= ::core::mem::align_of::<$name>());
 
-            // SAFETY: each field is `Shareable`; the assertions above leave no byte outside the fields and put the same
-            // fields of the view at the same offsets; the function above proves that the list of fields is complete.
+            // SAFETY: each field is `Shareable`; the assertions above leave no byte outside the fields and
+            // put the same fields of the view at the same offsets; the function above proves that the list of
+            // fields is complete.
             unsafe impl $crate::Shareable for $name {
                 type View = __View;
             }

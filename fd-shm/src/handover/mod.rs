@@ -1,0 +1,3 @@
+//! Ways to hand a descriptor to another process. A descriptor is the permission: who holds it is in.
+
+pub mod scm_rights;

@@ -1,0 +1,290 @@
+//! A fixed region in this process's address space: a typed head of atomics, and a tail reached by copies.
+//!
+//! ```text
+//!  0            size_of::<T>()      rounded up to 64                                   len
+//!  +--------------------------------+--------------------------------------------------+
+//!  | T: atomics, one size each      | tail: copy_in, copy_out                          |
+//!  +--------------------------------+--------------------------------------------------+
+//! ```
+//!
+//! The layout is chosen once, by `T`, when the mapping is made. So a word of the head is reachable at one
+//! atomic size only, and no copy ever overlaps it: racing accesses of different sizes to one byte would be
+//! undefined.
+
+#![allow(unsafe_code)]
+
+use std::fmt;
+use std::io;
+use std::marker::PhantomData;
+use std::ops::Deref;
+use std::os::fd::{AsFd, AsRawFd};
+
+use memmap2::{MmapOptions, MmapRaw};
+use nix::errno::Errno;
+
+use crate::copy;
+use crate::error::{Error, Kind, Meanings, Result};
+use crate::fixed::FixedFd;
+use crate::shareable::Shareable;
+
+/// The head ends, and the tail begins, at a multiple of this: a cache line of today's processors.
+const LINE: usize = 64;
+
+/// What the kernel means when it does not map.
+const MMAP: Meanings = &[
+    (
+        Errno::EPERM,
+        Kind::Sealed,
+        "sealed against writing (F_SEAL_WRITE or F_SEAL_FUTURE_WRITE): map it read-only",
+    ),
+    (Errno::EACCES, Kind::System, "the descriptor is open for reading only: map it read-only"),
+    (Errno::ENOMEM, Kind::System, "no address space, or too many mappings (vm.max_map_count), for this size"),
+    (Errno::EAGAIN, Kind::System, "locked memory would exceed RLIMIT_MEMLOCK"),
+];
+
+/// The pages of a region, and where its tail begins.
+///
+/// # Invariants
+///
+/// * `raw` maps a region that can never shrink, from its first byte on, so all of `raw.len()` bytes can be
+///   touched for as long as this lives, by the invariants of [`FixedFd`].
+/// * The first `size_of::<T>()` bytes, for the `T` that it was made for, are inside, and are reached as that
+///   `T` alone.
+/// * `tail` is at most `raw.len()`, and at or after the end of that `T`.
+struct Pages {
+    /// Unmaps when dropped.
+    raw: MmapRaw,
+    /// Where the tail begins.
+    tail: usize,
+}
+
+impl Pages {
+    /// Maps `region` by `map`, with room for a `T` at its head.
+    fn new<T: Shareable>(
+        region: &FixedFd,
+        map: impl FnOnce(&MmapOptions) -> io::Result<MmapRaw>,
+        prot: &str,
+    ) -> Result<Self> {
+        // A mapping begins on a page, so this is what makes the head aligned. Checked when `T` is compiled.
+        const { assert!(align_of::<T>() <= LINE) };
+        let (len, head) = (region.len(), size_of::<T>());
+        let call = || format!("mmap({len}, {prot}, MAP_SHARED, {})", region.as_fd().as_raw_fd());
+        if head > len {
+            let text = format!("the region is too small: its head needs {head} bytes");
+            return Err(Error::refused(call(), Kind::OutOfBounds, text));
+        }
+        let raw = map(MmapOptions::new().len(len)).map_err(|e| match e.raw_os_error() {
+            Some(errno) => Error::system(call(), errno, MMAP),
+            None => Error::refused(call(), Kind::BadInput, e.to_string()),
+        })?;
+        // INVARIANT: `region` cannot shrink, `head` fits, and rounding up keeps the tail behind the head.
+        Ok(Self { raw, tail: head.next_multiple_of(LINE).min(len) })
+    }
+
+    /// The number of bytes in the tail.
+    fn tail_len(&self) -> usize {
+        // The invariant on `tail` keeps this from wrapping.
+        self.raw.len() - self.tail
+    }
+
+    /// The address of `len` bytes at `offset` of the tail, if they are all in it.
+    fn tail_at(&self, call: &str, offset: usize, len: usize) -> Result<*mut u8> {
+        let tail_len = self.tail_len();
+        if offset > tail_len || len > tail_len - offset {
+            let text = format!("past the end, the tail has {tail_len} bytes");
+            return Err(Error::refused(format!("{call}({offset}, {len} bytes)"), Kind::OutOfBounds, text));
+        }
+        // `offset` is in the tail, so the sum is in the mapping, and cannot wrap.
+        Ok(self.raw.as_mut_ptr().wrapping_add(self.tail + offset))
+    }
+
+    /// Copies out of the tail.
+    fn copy_out(&self, offset: usize, to: &mut [u8]) -> Result<()> {
+        let from = self.tail_at("copy_out", offset, to.len())?;
+        // SAFETY: `tail_at` found the range mapped and inside the tail, which is reached through copies
+        // alone.
+        unsafe { copy::from_shared(to, from) };
+        Ok(())
+    }
+}
+
+/// All of a region, mapped for reading and writing: `T` at its beginning, the rest by copies.
+///
+/// Other processes read and write the same bytes at the same time, so nothing in here is ever a `&[u8]`: the
+/// head is made of atomics ([`Shareable`]), and the tail is copied in and out. Dereferences to the head. The
+/// mapping outlives the descriptor that it was made from; dropping it unmaps.
+///
+/// Two mappings of one region, in one process or in several, may look at it with different `T`. Nothing
+/// breaks then, but the values mean nothing: the layout is part of what both sides have agreed on.
+///
+/// # Examples
+///
+/// ```
+/// use std::sync::atomic::{AtomicU64, Ordering};
+///
+/// let region = fd_shm::Region::create("frames", 4096)?;
+/// let frames = region.map::<AtomicU64>()?;
+/// frames.copy_in(0, b"first frame")?;
+/// frames.store(1, Ordering::Release);
+///
+/// let mut seen = [0; 11];
+/// frames.copy_out(0, &mut seen)?;
+/// assert_eq!((&seen, frames.len(), frames.tail_len()), (b"first frame", 4096, 4032));
+/// # Ok::<(), fd_shm::Error>(())
+/// ```
+///
+/// Plain bytes are not to be had:
+///
+/// ```compile_fail,E0308
+/// let mapping = fd_shm::Region::create("frames", 4096)?.map::<()>()?;
+/// let bytes: &[u8] = &mapping;
+/// # Ok::<(), fd_shm::Error>(())
+/// ```
+///
+/// # References
+///
+/// `mmap(2)`.
+pub struct Mapping<T: Shareable = ()> {
+    /// The pages, writable.
+    pages: Pages,
+    /// The head is seen as a `&T`.
+    head: PhantomData<&'static T>,
+}
+
+impl<T: Shareable> Mapping<T> {
+    /// Maps all of `region`.
+    pub(crate) fn new(region: &FixedFd) -> Result<Self> {
+        let fd = region.as_fd().as_raw_fd();
+        let pages = Pages::new::<T>(region, |options| options.map_raw(fd), "PROT_READ | PROT_WRITE")?;
+        Ok(Self { pages, head: PhantomData })
+    }
+
+    /// The number of bytes of the region: its real length, not rounded up to pages.
+    #[allow(clippy::len_without_is_empty)] // never empty: an invariant of `FixedFd`
+    pub fn len(&self) -> usize {
+        self.pages.raw.len()
+    }
+
+    /// The number of bytes after the head: what [`copy_in`](Self::copy_in) and [`copy_out`](Self::copy_out)
+    /// reach.
+    pub fn tail_len(&self) -> usize {
+        self.pages.tail_len()
+    }
+
+    /// Copies `from` into the tail at `offset`, at memcpy speed. Others may see the bytes arrive in any
+    /// order: tell them that they are there with a release store in the head.
+    ///
+    /// # Errors
+    ///
+    /// [`is_out_of_bounds`](Error::is_out_of_bounds) when the range reaches past the end; nothing is copied
+    /// then.
+    pub fn copy_in(&self, offset: usize, from: &[u8]) -> Result<()> {
+        let to = self.pages.tail_at("copy_in", offset, from.len())?;
+        // SAFETY: `tail_at` found the range mapped and inside the tail, which is reached through copies
+        // alone; these pages are writable.
+        unsafe { copy::into_shared(to, from) };
+        Ok(())
+    }
+
+    /// Copies the tail at `offset` into `to`, at memcpy speed. Bytes that somebody writes meanwhile may come
+    /// out torn: look at the copy, never at the region, when what it says matters.
+    ///
+    /// # Errors
+    ///
+    /// [`is_out_of_bounds`](Error::is_out_of_bounds) when the range reaches past the end; nothing is copied
+    /// then.
+    pub fn copy_out(&self, offset: usize, to: &mut [u8]) -> Result<()> {
+        self.pages.copy_out(offset, to)
+    }
+}
+
+impl<T: Shareable> Deref for Mapping<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        // SAFETY: the invariants of `Pages` keep the head mapped and inside, a page is aligned for any `T`
+        // (checked in `Pages::new`), and `Shareable` makes any bytes a valid `T` that others may write at any
+        // moment.
+        unsafe { &*self.pages.raw.as_mut_ptr().cast::<T>() }
+    }
+}
+
+impl<T: Shareable> fmt::Debug for Mapping<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Mapping").field("len", &self.len()).field("tail_len", &self.tail_len()).finish()
+    }
+}
+
+/// All of a region, mapped for loads only: the view of `T` at its beginning, the rest by copies out.
+///
+/// A type of its own, since a store to pages without PROT_WRITE is SIGSEGV: what cannot be written has no
+/// method that writes. The contents still change under it.
+///
+/// # Examples
+///
+/// ```
+/// let region = fd_shm::Region::create("read", 4096)?;
+/// region.map::<()>()?.copy_in(7, b"seen")?;
+/// let mut seen = [0; 4];
+/// region.map_read_only::<()>()?.copy_out(7, &mut seen)?;
+/// assert_eq!(&seen, b"seen");
+/// # Ok::<(), fd_shm::Error>(())
+/// ```
+///
+/// ```compile_fail,E0599
+/// let region = fd_shm::Region::create("read", 4096)?;
+/// region.map_read_only::<()>()?.copy_in(0, b"no")?;
+/// # Ok::<(), fd_shm::Error>(())
+/// ```
+pub struct ReadMapping<T: Shareable = ()> {
+    /// The pages, not writable.
+    pages: Pages,
+    /// The head is seen as a `&T::View`.
+    head: PhantomData<&'static T>,
+}
+
+impl<T: Shareable> ReadMapping<T> {
+    /// Maps all of `region`.
+    pub(crate) fn new(region: &FixedFd) -> Result<Self> {
+        let fd = region.as_fd().as_raw_fd();
+        let pages = Pages::new::<T>(region, |options| options.map_raw_read_only(fd), "PROT_READ")?;
+        Ok(Self { pages, head: PhantomData })
+    }
+
+    /// The number of bytes of the region: its real length, not rounded up to pages.
+    #[allow(clippy::len_without_is_empty)] // never empty: an invariant of `FixedFd`
+    pub fn len(&self) -> usize {
+        self.pages.raw.len()
+    }
+
+    /// The number of bytes after the head: what [`copy_out`](Self::copy_out) reaches.
+    pub fn tail_len(&self) -> usize {
+        self.pages.tail_len()
+    }
+
+    /// Copies the tail at `offset` into `to`, as [`Mapping::copy_out`] does.
+    ///
+    /// # Errors
+    ///
+    /// [`is_out_of_bounds`](Error::is_out_of_bounds) when the range reaches past the end; nothing is copied
+    /// then.
+    pub fn copy_out(&self, offset: usize, to: &mut [u8]) -> Result<()> {
+        self.pages.copy_out(offset, to)
+    }
+}
+
+impl<T: Shareable> Deref for ReadMapping<T> {
+    type Target = T::View;
+
+    fn deref(&self) -> &T::View {
+        // SAFETY: as for `Mapping`; a `T::View` has the layout of `T` and only loads, which these pages
+        // allow.
+        unsafe { &*self.pages.raw.as_ptr().cast::<T::View>() }
+    }
+}
+
+impl<T: Shareable> fmt::Debug for ReadMapping<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ReadMapping").field("len", &self.len()).field("tail_len", &self.tail_len()).finish()
+    }
+}

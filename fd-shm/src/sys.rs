@@ -1,0 +1,74 @@
+//! System calls that no library wraps: one function each, named as in the manual.
+
+#![allow(unsafe_code)]
+
+use std::ffi::{c_int, c_long, c_ulong};
+use std::io;
+use std::os::fd::RawFd;
+
+use nix::errno::Errno;
+
+use crate::error::{Error, Kind, Meanings, Result};
+
+/// `KCMP_FILE` of `linux/kcmp.h`: compare two open files.
+const KCMP_FILE: c_long = 0;
+
+/// A descriptor *number* of some process: its pid and the number. It gives no access to the file, and may
+/// mean something else a moment later.
+pub type ForeignFd = (u32, RawFd);
+
+/// What the kernel means when it does not compare.
+const KCMP: Meanings = &[
+    (Errno::ESRCH, Kind::System, "no such process"),
+    (Errno::EBADF, Kind::System, "one of the processes has no such descriptor"),
+    (Errno::EPERM, Kind::System, "one of the processes may not be inspected by this one (ptrace rules)"),
+    (Errno::ENOSYS, Kind::System, "this kernel is built without kcmp"),
+];
+
+/// `kcmp(a.pid, b.pid, KCMP_FILE, a.fd, b.fd)` - whether two descriptors, of any two processes, are one open
+/// file.
+///
+/// One open file is more than one file: the two share offset and status flags, because one of them came from
+/// the other by `dup`, `fork`, `SCM_RIGHTS`, `pidfd_getfd` or Binder. Opening `/proc/<pid>/fd/N` gives the
+/// same file, but a new open file.
+///
+/// # Errors
+///
+/// ESRCH for a process that has gone; EBADF for a number that is not open; EPERM when this process may not
+/// inspect one of them; ENOSYS on a kernel without kcmp.
+///
+/// # Examples
+///
+/// ```
+/// use std::os::fd::AsRawFd;
+///
+/// let (one, other) = std::io::pipe()?;
+/// let copy = one.try_clone()?;
+/// let here = std::process::id();
+/// assert!(fd_shm::same_open_file((here, one.as_raw_fd()), (here, copy.as_raw_fd()))?);
+/// assert!(!fd_shm::same_open_file((here, one.as_raw_fd()), (here, other.as_raw_fd()))?);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # References
+///
+/// `kcmp(2)`; `kernel/kcmp.c`.
+#[doc(alias = "kcmp")]
+pub fn same_open_file(a: ForeignFd, b: ForeignFd) -> Result<bool> {
+    let call = || format!("kcmp({}, {}, KCMP_FILE, {}, {})", a.0, b.0, a.1, b.1);
+    // Whole registers, as `syscall` takes them: the kernel's descriptor numbers here are unsigned long.
+    let pid = |end: ForeignFd| c_int::try_from(end.0).map(c_long::from);
+    let fd = |end: ForeignFd| c_ulong::try_from(end.1);
+    let numbers = (pid(a), pid(b), fd(a), fd(b));
+    let (Ok(pid_a), Ok(pid_b), Ok(fd_a), Ok(fd_b)) = numbers else {
+        return Err(Error::refused(call(), Kind::BadInput, "no process and no descriptor has such a number"));
+    };
+    // SAFETY: kcmp takes five numbers and touches no memory of this process.
+    let order: c_long = unsafe { libc::syscall(libc::SYS_kcmp, pid_a, pid_b, KCMP_FILE, fd_a, fd_b) };
+    match order {
+        0 => Ok(true),
+        // 1 and 2 order the two kernel addresses (scrambled), 3 means different and not ordered.
+        1.. => Ok(false),
+        _ => Err(Error::system(call(), io::Error::last_os_error().raw_os_error().unwrap_or_default(), KCMP)),
+    }
+}
