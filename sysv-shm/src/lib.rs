@@ -1,1 +1,76 @@
-//! sysv-shm
+//! System V shared memory: whoever can say the number, and passes the mode bits, is in.
+//!
+//! A *segment* is memory that belongs to an IPC namespace. It is found by a *key* that both sides know beforehand, used
+//! through an *attachment* (a mapping), and it lives until somebody removes it: the exit of its creator, clean or not, ends
+//! nothing. That is the whole model, and all of its strengths and troubles.
+//!
+//! ```
+//! use std::sync::atomic::{AtomicU32, Ordering};
+//! use sysv_shm::{Key, Segment};
+//!
+//! #[repr(C)]
+//! struct Meeting {
+//!     server: AtomicU32,
+//!     client: AtomicU32,
+//! }
+//! sysv_shm::shareable!(Meeting { server: AtomicU32, client: AtomicU32 });
+//!
+//! // A program of its own would use a number that its peers know: Key::new(0x5348_4d31).
+//! let segment = Segment::create_new(Key::PRIVATE, 4096)?.remove_on_drop();
+//! let server = segment.attach::<Meeting>()?;
+//! let client = Segment::from_id(segment.id())?.attach::<Meeting>()?; // in another process, by key: Segment::open
+//!
+//! server.server.store(1, Ordering::Release);
+//! assert_eq!(client.server.load(Ordering::Acquire), 1);
+//! # Ok::<(), sysv_shm::Error>(())
+//! ```
+//!
+//! `cargo run --example sysv_shm` shows it between two processes.
+//!
+//! # Layout
+//!
+//! In reading order:
+//!
+//! * `key`: [`Key`], the number under which a segment is found.
+//! * `segment`: [`Segment`], a handle, and [`OwnedSegment`], which removes on drop. Start here.
+//! * `options`: [`SegmentOptions`], the mode bits.
+//! * `stat`: [`SegmentStat`], what the kernel knows of a segment.
+//! * `attachment`: [`Attachment`] and [`ReadAttachment`], the mapped memory: a typed head, and a tail of bytes.
+//! * `shareable`: [`Shareable`] and [`shareable!`], what may live in memory that others write.
+//! * `copy`: bulk copies that are sound while others write.
+//! * `error`: [`Error`], the one error type: `call(operands): ERRNO, what it means here`.
+//! * `diagnosis`: what an errno means here, with figures, also where the errno alone does not say.
+//! * `sys`: the system calls, one function each.
+//!
+//! # Whom to trust
+//!
+//! Nobody who can attach the segment: a peer can write any bytes at any time, and nothing in here relies on what it
+//! writes. A peer cannot shrink the segment, so an attachment never faults. A peer that owns the segment can
+//! remove it or change its mode; attachments that exist keep working.
+
+mod key;
+pub use key::Key;
+
+mod segment;
+pub use segment::{OwnedSegment, Segment, SegmentId};
+
+mod options;
+pub use options::SegmentOptions;
+
+mod stat;
+pub use stat::SegmentStat;
+
+mod attachment;
+pub use attachment::{Attachment, ReadAttachment};
+
+mod shareable;
+pub use shareable::{ReadOnly, Shareable};
+
+mod copy;
+
+mod error;
+pub use error::{Error, Result};
+
+mod diagnosis;
+
+mod sys;

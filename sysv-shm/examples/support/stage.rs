@@ -79,7 +79,11 @@ impl Actor {
     /// Waits for the role to end; an error unless it succeeded.
     pub fn finish(mut self) -> io::Result<()> {
         let status = self.child.wait()?;
-        if status.success() { Ok(()) } else { Err(io::Error::other(format!("the {} ended with {status}", self.role))) }
+        if status.success() {
+            Ok(())
+        } else {
+            Err(io::Error::other(format!("the {} ended with {status}", self.role)))
+        }
     }
 }
 

@@ -1,0 +1,255 @@
+//! Segments: the memory that System V names by a number.
+
+use std::fmt;
+use std::ops::Deref;
+
+use libc::c_int;
+
+use crate::attachment::{Attachment, ReadAttachment};
+use crate::error::Result;
+use crate::shareable::Shareable;
+use crate::{Key, SegmentOptions, SegmentStat, diagnosis, sys};
+
+/// A segment's id: what `shmget` gives, and what every other call takes.
+///
+/// An id is as good as a handle that anybody may guess: whoever knows it can attach the segment, if the mode bits let him.
+/// It is `sequence * 32768 + index`, so it is not used again soon after a removal, but one day it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct SegmentId(i32);
+
+impl SegmentId {
+    /// The id with this number, which may name nothing.
+    #[must_use]
+    pub const fn new(number: i32) -> Self {
+        Self(number)
+    }
+
+    /// The number, as `shmat` and `shmctl` take it.
+    #[must_use]
+    pub const fn number(self) -> i32 {
+        self.0
+    }
+}
+
+impl fmt::Display for SegmentId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// A segment: a stretch of memory of fixed size that belongs to an IPC namespace, not to any process.
+///
+/// This is a handle, not an owner: it is copied freely, and dropping it does nothing. The segment stays when its creator
+/// exits or crashes, with everything in it, until somebody calls [`remove`](Segment::remove) (or the namespace or the machine
+/// ends). [`remove_on_drop`](Segment::remove_on_drop) makes an owner of it.
+///
+/// # Examples
+///
+/// ```
+/// use std::sync::atomic::{AtomicU32, Ordering};
+/// use sysv_shm::{Key, Segment};
+///
+/// let segment = Segment::create(Key::PRIVATE, 4096)?;
+/// let attachment = segment.attach::<AtomicU32>()?;
+/// segment.remove()?; // no key any more; the memory goes with the last attachment, even if this process is killed
+/// attachment.store(7, Ordering::Release);
+/// # Ok::<(), sysv_shm::Error>(())
+/// ```
+///
+/// # References
+///
+/// shmget(2), sysvipc(7); the kernel's `ipc/shm.c`
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Segment {
+    /// What the kernel calls it.
+    id: SegmentId,
+    /// Its bytes when this handle was made. Only information: an attachment asks again.
+    size: usize,
+}
+
+impl Segment {
+    /// `shmget(key, size, IPC_CREAT | 0600)` - finds the segment that has `key`, or makes it.
+    ///
+    /// A new segment is filled with zeros and costs its whole size at once (memory is committed, not touched). An existing one
+    /// is taken as it is if it has at least `size` bytes and lets this process read and write: [`size`](Segment::size)
+    /// says how large it really is, and whatever it holds is still there.
+    ///
+    /// # Errors
+    ///
+    /// | errno | meaning |
+    /// | --- | --- |
+    /// | EACCES | the existing segment does not let this process read and write |
+    /// | EINVAL | the existing segment is smaller; or there is none, and `size` is 0 or above `kernel.shmmax` |
+    /// | ENOSPC | the namespace has as many segments (`kernel.shmmni`) or pages (`kernel.shmall`) as it may |
+    /// | ENOMEM | no memory |
+    pub fn create(key: Key, size: usize) -> Result<Self> {
+        SegmentOptions::new().create(key, size)
+    }
+
+    /// `shmget(key, size, IPC_CREAT | IPC_EXCL | 0600)` - makes a segment under a key that nobody has.
+    ///
+    /// With [`Key::PRIVATE`] the same as [`create`](Segment::create): always a new segment.
+    ///
+    /// # Errors
+    ///
+    /// EEXIST: the key is taken, by whomever. Else as [`create`](Segment::create).
+    pub fn create_new(key: Key, size: usize) -> Result<Self> {
+        SegmentOptions::new().create_new(key, size)
+    }
+
+    /// `shmget(key, at_least, 0400)` - finds the segment that has `key`, of `at_least` so many bytes (0 for any).
+    ///
+    /// # Errors
+    ///
+    /// | errno | meaning |
+    /// | --- | --- |
+    /// | ENOENT | no segment of this IPC namespace has the key |
+    /// | EINVAL | the segment is smaller |
+    /// | EACCES | the segment does not let this process read |
+    ///
+    /// Refused without a call for [`Key::PRIVATE`], under which `shmget` would make a segment and not find one.
+    pub fn open(key: Key, at_least: usize) -> Result<Self> {
+        SegmentOptions::new().open(key, at_least)
+    }
+
+    /// The segment with this id, for example one that somebody told us.
+    ///
+    /// # Errors
+    ///
+    /// EINVAL: no segment of this IPC namespace has the id (any more).
+    pub fn from_id(id: SegmentId) -> Result<Self> {
+        let size = match sys::shmctl_stat(id.number()) {
+            Ok(raw) => raw.shm_segsz,
+            // The size is no secret, and what may be done is decided when it is done: a stranger's segment is found too.
+            Err(errno) => diagnosis::look(id).ok_or_else(|| diagnosis::control(id, "IPC_STAT", errno))?.size,
+        };
+        Ok(Self { id, size })
+    }
+
+    /// `shmget` with checked arguments, and the real size of what it gave.
+    pub(crate) fn get(key: Key, size: usize, flags: c_int) -> Result<Self> {
+        let id = sys::shmget(key.number(), size, flags)
+            .map_err(|errno| diagnosis::get(key, size, flags, errno))?;
+        let id = SegmentId::new(id);
+        let is_new = key.is_private() || flags & libc::IPC_EXCL != 0;
+        if is_new { Ok(Self { id, size }) } else { Self::from_id(id) }
+    }
+
+    /// The id.
+    #[must_use]
+    pub fn id(&self) -> SegmentId {
+        self.id
+    }
+
+    /// The size in bytes: the real one, not the one asked for. It never changes.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        self.size
+    }
+
+    /// `shmctl(id, IPC_STAT)` - what the kernel knows of it now.
+    ///
+    /// # Errors
+    ///
+    /// EACCES: the mode bits do not let this process read. EINVAL, EIDRM: it was removed, and the last attachment is gone.
+    pub fn stat(&self) -> Result<SegmentStat> {
+        let raw = sys::shmctl_stat(self.id.number())
+            .map_err(|errno| diagnosis::control(self.id, "IPC_STAT", errno))?;
+        Ok(SegmentStat::new(self.id, &raw))
+    }
+
+    /// `shmat(id, NULL, 0)` - maps the whole segment, with a `T` at its beginning.
+    ///
+    /// On Linux this works after a removal too, as long as somebody has the segment attached.
+    ///
+    /// # Errors
+    ///
+    /// | errno | meaning |
+    /// | --- | --- |
+    /// | EACCES | the mode bits do not let this process read and write |
+    /// | EINVAL, EIDRM | the segment was removed |
+    /// | ENOMEM | no room in the address space |
+    ///
+    /// Refused when `T` is larger than the segment, or when the id names a segment of another size by now.
+    pub fn attach<T: Shareable>(&self) -> Result<Attachment<T>> {
+        Attachment::new(*self)
+    }
+
+    /// `shmat(id, NULL, SHM_RDONLY)` - maps the whole segment for looking only.
+    ///
+    /// What it shows can still change at any moment, since others write. It cannot be made writable afterwards.
+    ///
+    /// # Errors
+    ///
+    /// As [`attach`](Segment::attach), with read permission being enough.
+    pub fn attach_read_only<T: Shareable>(&self) -> Result<ReadAttachment<T>> {
+        ReadAttachment::new(*self)
+    }
+
+    /// `shmctl(id, IPC_RMID)` - takes the key away at once, and the memory when the last attachment goes.
+    ///
+    /// Attachments stay as they are. A second removal of a segment that is still attached does nothing.
+    ///
+    /// # Errors
+    ///
+    /// EPERM: neither owner nor creator. EINVAL, EIDRM: it is gone already.
+    pub fn remove(self) -> Result<()> {
+        sys::shmctl_remove(self.id.number()).map_err(|errno| diagnosis::control(self.id, "IPC_RMID", errno))
+    }
+
+    /// An owner of this segment, which removes it when dropped.
+    #[must_use = "dropping the owner removes the segment"]
+    pub fn remove_on_drop(self) -> OwnedSegment {
+        OwnedSegment { segment: self, keep: false }
+    }
+}
+
+/// A segment that is removed when this is dropped.
+///
+/// It covers returns, `?` and panics. It does not cover `kill -9`, `abort` or `process::exit`, which run no destructors: for those
+/// attach first and remove at once, and the kernel does the rest.
+///
+/// After a `fork` both processes hold one, and the first to drop it removes the segment.
+#[derive(Debug)]
+pub struct OwnedSegment {
+    /// What is removed.
+    segment: Segment,
+    /// Set when the removal has been done, or given up by [`keep`](OwnedSegment::keep).
+    keep: bool,
+}
+
+impl OwnedSegment {
+    /// Removes the segment now, and says whether that worked.
+    ///
+    /// # Errors
+    ///
+    /// As [`Segment::remove`]; it is not tried again then.
+    pub fn remove(mut self) -> Result<()> {
+        self.keep = true;
+        self.segment.remove()
+    }
+
+    /// Gives up ownership: the segment stays.
+    #[must_use]
+    pub fn keep(mut self) -> Segment {
+        self.keep = true;
+        self.segment
+    }
+}
+
+impl Deref for OwnedSegment {
+    type Target = Segment;
+
+    fn deref(&self) -> &Segment {
+        &self.segment
+    }
+}
+
+impl Drop for OwnedSegment {
+    fn drop(&mut self) {
+        if !self.keep {
+            // A destructor has nobody to tell; that somebody else was faster is the usual failure. `remove` tells.
+            drop(self.segment.remove());
+        }
+    }
+}
