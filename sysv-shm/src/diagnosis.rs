@@ -3,8 +3,6 @@
 //! Everything here runs after a failure and may itself fail or come too late (another process can remove the segment
 //! meanwhile). Then the text says less, never something wrong.
 
-use std::fmt::Write as _;
-
 use libc::c_int;
 use nix::errno::Errno;
 
@@ -42,18 +40,7 @@ pub(crate) fn get_call(key: Key, size: usize, flags: c_int) -> String {
             call.push_str(name);
         }
     }
-    // Writing to a String does not fail.
-    let _ = write!(call, "{:#05o})", Octal(flags & !(libc::IPC_CREAT | libc::IPC_EXCL)));
-    call
-}
-
-/// A number that `{:#05o}` prints as C writes it: `0600`, where Rust would write `0o600`.
-struct Octal(c_int);
-
-impl std::fmt::Octal for Octal {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "0{:03o}", self.0)
-    }
+    call + &format!("0{:03o})", flags & 0o777)
 }
 
 /// The causes of EINVAL in `shmget`, in the order in which the kernel would find them.

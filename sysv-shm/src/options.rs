@@ -71,7 +71,7 @@ impl SegmentOptions {
     pub fn open(self, key: Key, at_least: usize) -> Result<Segment> {
         if key.is_private() {
             // shmget has no way to say "find" here: with key 0 it makes a segment, whatever the flags.
-            let call = diagnosis::get_call(key, at_least, self.bits(READING));
+            let call = diagnosis::get_call(key, at_least, self.checked_mode(key, at_least, READING)?);
             return Err(Error::refused(
                 call,
                 Cause::Invalid,
@@ -81,18 +81,20 @@ impl SegmentOptions {
         self.get(key, at_least, 0, READING)
     }
 
+    /// `shmget` with `flags` and the mode, which is `default` when none was given.
     fn get(self, key: Key, size: usize, flags: c_int, default: u32) -> Result<Segment> {
-        let mode = self.bits(default);
-        if !(0..=0o777).contains(&mode) {
-            // Bits beyond these are flags of shmget: 01000 is IPC_CREAT.
-            let call = diagnosis::get_call(key, size, (flags | mode) & !(libc::IPC_CREAT | libc::IPC_EXCL));
-            return Err(Error::refused(call, Cause::Invalid, format!("mode 0{mode:o} has bits beyond 0777")));
-        }
-        Segment::get(key, size, flags | mode)
+        Segment::get(key, size, flags | self.checked_mode(key, size, default)?)
     }
 
-    /// The mode as `shmget` takes it; out of range (negative) when it does not even fit.
-    fn bits(self, default: u32) -> c_int {
-        c_int::try_from(self.mode.unwrap_or(default)).unwrap_or(-1)
+    /// The mode as `shmget` takes it, refused where its bits would be flags: 01000 is `IPC_CREAT`.
+    fn checked_mode(self, key: Key, size: usize, default: u32) -> Result<c_int> {
+        let mode = self.mode.unwrap_or(default);
+        match c_int::try_from(mode) {
+            Ok(bits @ 0..=0o777) => Ok(bits),
+            _ => {
+                let call = format!("shmget({key}, {size}, 0{mode:o})");
+                Err(Error::refused(call, Cause::Invalid, "a mode has no bits beyond 0777"))
+            }
+        }
     }
 }
