@@ -1,0 +1,66 @@
+//! The subjects of a question under criterion.
+//!
+//! Criterion measures one subject after the other, and has no notion of a second process: its strength is its statistics
+//! and the comparison with the last run. What needs turns and tails is in the report.
+
+use std::cell::RefCell;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use criterion::{BenchmarkId, Criterion};
+
+use crate::{Clock, Effort, Entry, Failure, Place, Question, Role, become_if_asked, prepare};
+
+/// The `main` of a criterion program: all subjects of one question.
+///
+/// It takes criterion's arguments, among them `--test` (each subject once), which is what a run without `--bench` means.
+pub fn criterion_main(question: Question) -> ExitCode {
+    if let Some(code) = become_if_asked() {
+        return code;
+    }
+    match run(question) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("benches: {failure}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(question: Question) -> Result<(), Failure> {
+    let place = Place::take()?;
+    let mut criterion = Criterion::default()
+        .warm_up_time(Duration::from_millis(100))
+        .measurement_time(Duration::from_millis(500))
+        .sample_size(20)
+        .configure_from_args();
+    let groups = prepare(question, place, Effort::QUICK)?;
+    let failed = RefCell::new(None);
+    for entry in groups.into_iter().flatten() {
+        bench(&mut criterion, question, entry, &failed);
+    }
+    criterion.final_summary();
+    failed.into_inner().map_or(Ok(()), Err)
+}
+
+/// Measures one subject. Criterion's closures cannot fail: the first failure is kept, and the rest is skipped.
+fn bench(criterion: &mut Criterion, question: Question, mut entry: Entry, failed: &RefCell<Option<Failure>>) {
+    let mut group = criterion.benchmark_group(question.title());
+    let role = match entry.role {
+        Role::Floor => "floor",
+        Role::Ours => "ours",
+        Role::Model => "model",
+        Role::Peer => "peer",
+    };
+    let id = BenchmarkId::new(format!("{}/{role}", entry.subject), entry.size);
+    group.bench_function(id, |bencher| {
+        bencher.iter_custom(|count| {
+            let mut clock = Clock::new(count);
+            if failed.borrow().is_none() {
+                *failed.borrow_mut() = entry.work.run(count, &mut clock).err();
+            }
+            // Criterion divides by this; a failed run has no time, and is reported in the end.
+            clock.total().max(Duration::from_nanos(1))
+        });
+    });
+}

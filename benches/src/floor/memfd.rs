@@ -1,0 +1,84 @@
+//! Descriptors for memory in libc's calls.
+
+#![allow(unsafe_code)]
+
+use std::ffi::{CStr, c_void};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::ptr;
+
+use super::memory::RawMemory;
+use crate::Failure;
+
+/// `memfd_create`, `ftruncate`, `F_ADD_SEALS`: memory of `size` bytes that can neither shrink nor grow.
+pub(crate) fn create(name: &CStr, size: usize) -> Result<OwnedFd, Failure> {
+    // SAFETY: the name ends with a NUL, by its type.
+    let fd = unsafe { libc::memfd_create(name.as_ptr(), libc::MFD_CLOEXEC | libc::MFD_ALLOW_SEALING) };
+    if fd < 0 {
+        return Err(Failure::last("memfd_create(MFD_CLOEXEC | MFD_ALLOW_SEALING)"));
+    }
+    // SAFETY: just made, and nobody else's.
+    let fd = unsafe { OwnedFd::from_raw_fd(fd) };
+    set_len(&fd, size)?;
+    let seals = libc::F_SEAL_SHRINK | libc::F_SEAL_GROW;
+    // SAFETY: F_ADD_SEALS takes a number.
+    if unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_ADD_SEALS, seals) } < 0 {
+        return Err(Failure::last("fcntl(F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW)"));
+    }
+    Ok(fd)
+}
+
+fn set_len(fd: &OwnedFd, size: usize) -> Result<(), Failure> {
+    let len = libc::off_t::try_from(size).map_err(Failure::step("a size for ftruncate"))?;
+    // SAFETY: ftruncate(2) touches no memory; nothing has mapped this file yet.
+    if unsafe { libc::ftruncate(fd.as_raw_fd(), len) } < 0 {
+        return Err(Failure::last(format!("ftruncate({size})")));
+    }
+    Ok(())
+}
+
+/// `fstat` for the size, then `mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0)`.
+///
+/// The size is asked for because a receiver must not believe a number in a message. The seals are not looked at: these
+/// descriptors come from [`create`], in this process or its second one.
+pub(crate) fn map(fd: BorrowedFd<'_>) -> Result<RawMemory, Failure> {
+    let stat = rustix::fs::fstat(fd).map_err(|e| Failure::call("fstat(fd)", &e.into()))?;
+    let size = usize::try_from(stat.st_size).map_err(Failure::step("a size from fstat"))?;
+    mmap(size, libc::MAP_SHARED, fd.as_raw_fd())
+}
+
+/// `mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS)` - what a child of fork would share.
+pub(crate) fn map_anonymous(size: usize) -> Result<RawMemory, Failure> {
+    mmap(size, libc::MAP_SHARED | libc::MAP_ANONYMOUS, -1)
+}
+
+fn mmap(size: usize, flags: i32, fd: i32) -> Result<RawMemory, Failure> {
+    let access = libc::PROT_READ | libc::PROT_WRITE;
+    // SAFETY: without MAP_FIXED the kernel finds a free address, so nothing of ours is replaced.
+    let base = unsafe { libc::mmap(ptr::null_mut(), size, access, flags, fd, 0) };
+    if base == libc::MAP_FAILED {
+        return Err(Failure::last(format!("mmap(NULL, {size}, PROT_READ | PROT_WRITE)")));
+    }
+    // SAFETY: just mapped, sealed or anonymous, so of that size for ever; `leave` is munmap's contract.
+    unsafe { RawMemory::new(base, size, leave) }
+}
+
+/// `dup(fd)`, close-on-exec.
+pub(crate) fn duplicate(fd: impl AsFd) -> Result<OwnedFd, Failure> {
+    // SAFETY: F_DUPFD_CLOEXEC takes a number.
+    let copy = unsafe { libc::fcntl(fd.as_fd().as_raw_fd(), libc::F_DUPFD_CLOEXEC, 0) };
+    if copy < 0 {
+        return Err(Failure::last("fcntl(F_DUPFD_CLOEXEC, 0)"));
+    }
+    // SAFETY: just made, and nobody else's.
+    Ok(unsafe { OwnedFd::from_raw_fd(copy) })
+}
+
+/// `munmap(base, len)`.
+///
+/// # Safety
+///
+/// This is a mapping that nothing uses any more.
+unsafe fn leave(base: *mut c_void, len: usize) -> i32 {
+    // SAFETY: the caller's.
+    unsafe { libc::munmap(base, len) }
+}

@@ -1,0 +1,57 @@
+//! System V in libc's calls.
+
+#![allow(unsafe_code)]
+
+use std::ffi::c_void;
+use std::ptr;
+
+use super::memory::RawMemory;
+use crate::Failure;
+
+/// `shmget(key, size, IPC_CREAT | IPC_EXCL | 0600)`, with `IPC_PRIVATE` where there is no key.
+pub(crate) fn create(key: Option<i32>, size: usize) -> Result<i32, Failure> {
+    let key = key.unwrap_or(libc::IPC_PRIVATE);
+    let flags = libc::IPC_CREAT | libc::IPC_EXCL | 0o600;
+    // SAFETY: shmget(2) touches no memory.
+    let id = unsafe { libc::shmget(key, size, flags) };
+    if id < 0 {
+        Err(Failure::last(format!("shmget({key:#x}, {size}, IPC_CREAT | IPC_EXCL)")))
+    } else {
+        Ok(id)
+    }
+}
+
+/// `shmget(key, 0, 0)` - finds the segment that has the key.
+pub(crate) fn find(key: i32) -> Result<i32, Failure> {
+    // SAFETY: shmget(2) touches no memory.
+    let id = unsafe { libc::shmget(key, 0, 0) };
+    if id < 0 { Err(Failure::last(format!("shmget({key:#x}, 0, 0)"))) } else { Ok(id) }
+}
+
+/// `shmat(id, NULL, 0)` - maps a segment that is known to have `size` bytes.
+pub(crate) fn attach(id: i32, size: usize) -> Result<RawMemory, Failure> {
+    // SAFETY: without an address the kernel finds a free one, so nothing of ours is replaced.
+    let base = unsafe { libc::shmat(id, ptr::null(), 0) };
+    if base == ptr::without_provenance_mut(usize::MAX) {
+        return Err(Failure::last(format!("shmat({id}, NULL, 0)")));
+    }
+    // SAFETY: just mapped, of the size that it was made with, which a segment keeps for life; `leave` is shmdt's contract.
+    unsafe { RawMemory::new(base, size, leave) }
+}
+
+/// `shmctl(id, IPC_RMID)` - the segment ends with its last attachment.
+pub(crate) fn remove(id: i32) -> Result<(), Failure> {
+    // SAFETY: IPC_RMID takes no buffer.
+    let result = unsafe { libc::shmctl(id, libc::IPC_RMID, ptr::null_mut()) };
+    if result < 0 { Err(Failure::last(format!("shmctl({id}, IPC_RMID)"))) } else { Ok(()) }
+}
+
+/// `shmdt(base)`.
+///
+/// # Safety
+///
+/// `base` is the address of an attachment that nothing uses any more.
+unsafe fn leave(base: *mut c_void, _: usize) -> i32 {
+    // SAFETY: the caller's.
+    unsafe { libc::shmdt(base) }
+}

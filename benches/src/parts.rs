@@ -1,0 +1,61 @@
+//! The parts that the second process plays: each is the other half of a subject, in the file of its question.
+
+use std::os::fd::OwnedFd;
+
+use crate::Failure;
+use crate::memory::Invitation;
+use crate::orders::{Join, PartName};
+use crate::questions::{hand_over, joining, ping_pong, throughput};
+
+/// The other half of a subject.
+pub(crate) trait Part {
+    /// Plays it `count` times; the sum of what was read, where something is read, and otherwise 0.
+    fn run(&mut self, count: u64) -> Result<u64, Failure>;
+}
+
+/// Gets ready for a part.
+pub(crate) fn join(join: Join, descriptors: Vec<OwnedFd>) -> Result<Box<dyn Part>, Failure> {
+    let mut given = Given { join, descriptors: descriptors.into_iter() };
+    match given.join.part {
+        PartName::Hold => joining::hold_part(given),
+        PartName::TakeOver(model) => hand_over::receiver(model, given),
+        PartName::TakeOverPeer => hand_over::peer_receiver(&mut given),
+        PartName::Spin(model) => ping_pong::spinner(model, given),
+        PartName::Futex(model) => ping_pong::sleeper(model, given),
+        PartName::Descriptors => ping_pong::descriptors(given),
+        PartName::PingPongPeer => ping_pong::peer(&mut given),
+        PartName::Ring(model) => throughput::ring_reader(model, given),
+        PartName::Stream => throughput::stream_reader(given),
+        PartName::BytesPeer => throughput::bytes_peer(&mut given),
+        PartName::MemoryPeer => throughput::memory_peer(&mut given),
+    }
+}
+
+/// What came with a part.
+pub(crate) struct Given {
+    join: Join,
+    descriptors: std::vec::IntoIter<OwnedFd>,
+}
+
+impl Given {
+    /// Bytes of a message or region.
+    pub(crate) fn size(&self) -> usize {
+        self.join.size
+    }
+
+    /// The next descriptor.
+    pub(crate) fn descriptor(&mut self) -> Result<OwnedFd, Failure> {
+        self.descriptors.next().ok_or_else(|| Failure::new("a part was given without its descriptor"))
+    }
+
+    /// The way into a memory.
+    pub(crate) fn invitation(&mut self) -> Invitation {
+        let fd = if self.join.id.is_some() { None } else { self.descriptors.next() };
+        Invitation::received(self.join.id, fd)
+    }
+
+    /// Where an `ipc-channel` server listens.
+    pub(crate) fn server(&mut self) -> Result<String, Failure> {
+        self.join.server.take().ok_or_else(|| Failure::new("a part was given without its server"))
+    }
+}

@@ -1,0 +1,168 @@
+//! What does it cost to enter a region that stands?
+//!
+//! The second process holds the region and has filled it, so its pages are there; entering maps them one by one, at the
+//! first look at each. A descriptor is duplicated first, in place of one that arrives: how it arrives is the next question.
+
+use std::hint::black_box;
+use std::os::fd::{AsFd, OwnedFd};
+use std::rc::Rc;
+
+use fd_shm::{FixedFd, Region};
+use sysv_shm::{Key, Segment, SegmentId};
+
+use crate::Failure;
+use crate::clock::{Alone, Clock, Subject};
+use crate::floor::memory::RawMemory;
+use crate::floor::{memfd, system_v};
+use crate::measure::Entry;
+use crate::memory::{Invitation, RawSegment};
+use crate::orders::PartName;
+use crate::parts::{Given, Part};
+use crate::payload::pattern;
+use crate::place::Place;
+use crate::second_process::SecondProcess;
+
+/// Keys of this program, counted up from here; used in a private IPC namespace only.
+const FIRST_KEY: i32 = 0x6265_0000;
+
+/// The ways of one size.
+pub(super) fn entries(other: &Rc<SecondProcess>, place: Place, size: usize) -> Result<Vec<Entry>, Failure> {
+    let mut entries = Vec::new();
+    if place.private_ipc {
+        entries.extend(by_key(other, size)?);
+    }
+    entries.extend(by_id(other, size)?);
+    entries.extend(by_descriptor(other, size)?);
+    Ok(entries)
+}
+
+/// `shmget` finds the segment by its key. It must stand under it for as long as the question, so that a crash leaks it:
+/// only a namespace of our own makes that harmless.
+fn by_key(other: &Rc<SecondProcess>, size: usize) -> Result<[Entry; 2], Failure> {
+    let key = FIRST_KEY | i32::try_from(size.ilog2()).unwrap_or_default();
+    let segment = Rc::new(RawSegment(system_v::create(Some(key), size)?));
+    let held = Held::new(other, size, Invitation::received(Some(segment.0), None), Some(segment))?;
+    let raw = move || look_raw(&system_v::attach(system_v::find(key)?, size)?, size);
+    let ours = move || {
+        let joined = Segment::open(Key::new(key), size)?.attach::<()>()?;
+        look(size, |at, word| Ok(joined.copy_out(at, word)?))
+    };
+    Ok(held.entries("System V, by key", size, raw, ours))
+}
+
+/// `shmat` by a number that somebody has told us. Linux still lets us in after the removal, as long as the segment is
+/// attached somewhere: so it is removed as soon as the second process holds it.
+fn by_id(other: &Rc<SecondProcess>, size: usize) -> Result<[Entry; 2], Failure> {
+    let segment = RawSegment(system_v::create(None, size)?);
+    let id = segment.0;
+    let held = Held::new(other, size, Invitation::received(Some(id), None), None)?;
+    drop(segment);
+    let raw = move || look_raw(&system_v::attach(id, size)?, size);
+    let ours = move || {
+        let joined = Segment::from_id(SegmentId::new(id))?.attach::<()>()?;
+        look(size, |at, word| Ok(joined.copy_out(at, word)?))
+    };
+    Ok(held.entries("System V, by id", size, raw, ours))
+}
+
+/// `mmap` of a descriptor. Ours checks first that it is memory which cannot shrink; the raw calls believe it.
+fn by_descriptor(other: &Rc<SecondProcess>, size: usize) -> Result<[Entry; 2], Failure> {
+    let region: OwnedFd = Region::create("joining", size)?.into();
+    let held = Held::new(other, size, Invitation::received(None, Some(memfd::duplicate(&region)?)), None)?;
+    let copy = memfd::duplicate(&region)?;
+    let raw = move || {
+        let arrived = memfd::duplicate(&region)?;
+        look_raw(&memfd::map(arrived.as_fd())?, size)
+    };
+    let ours = move || {
+        let joined = FixedFd::new(memfd::duplicate(&copy)?)?.map::<()>()?;
+        look(size, |at, word| Ok(joined.copy_out(at, word)?))
+    };
+    Ok(held.entries("memfd, by descriptor", size, raw, ours))
+}
+
+/// A region that the second process holds for as long as this lives.
+#[derive(Clone)]
+struct Held {
+    _other: Rc<SecondProcess>,
+    /// What must not be removed before.
+    _segment: Option<Rc<RawSegment>>,
+}
+
+impl Held {
+    fn new(
+        other: &Rc<SecondProcess>,
+        size: usize,
+        invitation: Invitation,
+        segment: Option<Rc<RawSegment>>,
+    ) -> Result<Self, Failure> {
+        other.join(PartName::Hold, size, &invitation, &[])?;
+        Ok(Self { _other: Rc::clone(other), _segment: segment })
+    }
+
+    /// The raw way and ours of entering the region.
+    fn entries(
+        self,
+        subject: &'static str,
+        size: usize,
+        raw: impl FnMut() -> Result<(), Failure> + 'static,
+        ours: impl FnMut() -> Result<(), Failure> + 'static,
+    ) -> [Entry; 2] {
+        let raw = Joiner { _held: self.clone(), join: Alone(raw) };
+        let ours = Joiner { _held: self, join: Alone(ours) };
+        [Entry::floor(subject, size as u64, raw), Entry::ours(subject, size as u64, ours)]
+    }
+}
+
+/// Enters a region that is held.
+struct Joiner<F> {
+    _held: Held,
+    join: Alone<F>,
+}
+
+impl<F: FnMut() -> Result<(), Failure>> Subject for Joiner<F> {
+    fn run(&mut self, count: u64, clock: &mut Clock) -> Result<(), Failure> {
+        self.join.run(count, clock)
+    }
+}
+
+fn look_raw(memory: &RawMemory, size: usize) -> Result<(), Failure> {
+    look(size, |at, word| {
+        memory.read(at, word);
+        Ok(())
+    })
+}
+
+/// Reads a word of every page.
+fn look(size: usize, mut read: impl FnMut(usize, &mut [u8]) -> Result<(), Failure>) -> Result<(), Failure> {
+    let mut word = [0; 8];
+    for at in (0..size).step_by(4096) {
+        read(at, &mut word)?;
+        black_box(&word);
+    }
+    Ok(())
+}
+
+/// The second process: holds a region that it has filled.
+struct Holder {
+    /// Mapped until the question is over.
+    _memory: RawMemory,
+}
+
+/// Maps the region and fills it.
+pub(crate) fn hold_part(mut given: Given) -> Result<Box<dyn Part>, Failure> {
+    let size = given.size();
+    let memory = match given.invitation() {
+        Invitation { id: Some(id), .. } => system_v::attach(id, size)?,
+        Invitation { fd: Some(fd), .. } => memfd::map(fd.as_fd())?,
+        _ => return Err(Failure::new("a region to hold was given without a way in")),
+    };
+    memory.write(0, &pattern(size));
+    Ok(Box::new(Holder { _memory: memory }))
+}
+
+impl Part for Holder {
+    fn run(&mut self, _: u64) -> Result<u64, Failure> {
+        Ok(0)
+    }
+}

@@ -1,0 +1,70 @@
+//! What does it cost to make a region, fill it, and destroy it?
+//!
+//! Every way copies the same bytes from private memory into the whole region: a page costs its first touch far more than
+//! its copy, and a region that is never touched has no pages at all. No second process: nothing is shared yet.
+
+use std::os::fd::AsFd;
+
+use fd_shm::Region;
+use ipc_channel::ipc::IpcSharedMemory;
+use sysv_shm::{Key, Segment};
+
+use crate::Failure;
+use crate::clock::Alone;
+use crate::floor::{memfd, system_v};
+use crate::measure::Entry;
+use crate::memory::RawSegment;
+use crate::payload::pattern;
+
+/// The ways of one size.
+pub(super) fn entries(size: usize) -> Result<Vec<Entry>, Failure> {
+    let bytes = pattern(size);
+    let with = |work: fn(&[u8]) -> Result<(), Failure>| {
+        let bytes = bytes.clone();
+        Alone(move || work(&bytes))
+    };
+    let in_bytes = size as u64;
+    Ok(vec![
+        Entry::floor("System V", in_bytes, with(system_v_raw)),
+        Entry::ours("System V", in_bytes, with(system_v_ours)),
+        Entry::floor("memfd, sealed", in_bytes, with(memfd_raw)),
+        Entry::ours("memfd, sealed", in_bytes, with(memfd_ours)),
+        Entry::model("mmap, anonymous and shared", in_bytes, with(anonymous)),
+        Entry::peer("ipc-channel shared memory", in_bytes, "memfd, sealed", with(peer)),
+    ])
+}
+
+fn system_v_raw(bytes: &[u8]) -> Result<(), Failure> {
+    let segment = RawSegment(system_v::create(None, bytes.len())?);
+    system_v::attach(segment.0, bytes.len())?.write(0, bytes);
+    Ok(())
+}
+
+fn system_v_ours(bytes: &[u8]) -> Result<(), Failure> {
+    let segment = Segment::create(Key::PRIVATE, bytes.len())?.remove_on_drop();
+    segment.attach::<()>()?.copy_in(0, bytes)?;
+    Ok(())
+}
+
+fn memfd_raw(bytes: &[u8]) -> Result<(), Failure> {
+    let fd = memfd::create(c"floor", bytes.len())?;
+    memfd::map(fd.as_fd())?.write(0, bytes);
+    Ok(())
+}
+
+fn memfd_ours(bytes: &[u8]) -> Result<(), Failure> {
+    Region::create("ours", bytes.len())?.map::<()>()?.copy_in(0, bytes)?;
+    Ok(())
+}
+
+fn anonymous(bytes: &[u8]) -> Result<(), Failure> {
+    memfd::map_anonymous(bytes.len())?.write(0, bytes);
+    Ok(())
+}
+
+/// A memfd too, but without seals: the receiver has to trust the sender not to shrink it.
+#[allow(clippy::unnecessary_wraps)] // the shape of its siblings
+fn peer(bytes: &[u8]) -> Result<(), Failure> {
+    drop(std::hint::black_box(IpcSharedMemory::from_bytes(bytes)));
+    Ok(())
+}

@@ -1,0 +1,156 @@
+//! The report as a table for people: grouped by question, at most 110 columns wide.
+
+use std::fmt::{self, Display};
+
+use crate::{Environment, Question, Report, Role, Row, Unit};
+
+/// How the columns are to be read; the table opens with it.
+const LEGEND: [&str; 5] = [
+    "ours    this workspace's library, beside the same work in raw system calls (floor), in turns in one run",
+    "raw     system calls alone      model   a way to compare with, no library of ours      peer   other's library",
+    "median  of at least 50 batches (8 with --quick), of the laps in each; batches take turns A B C, C B A, ...",
+    "p99     the bad end: 99 of 100 laps are better (throughput: of 100 batches)",
+    "ratio   how many times worse than the floor; above 1 is always worse",
+];
+
+/// Prints a report.
+#[derive(Debug)]
+pub struct Table<'a>(pub &'a Report);
+
+impl Display for Table<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "WHAT SHARED MEMORY COSTS\n")?;
+        environment(f, &self.0.environment)?;
+        writeln!(f)?;
+        for line in LEGEND {
+            writeln!(f, "  {line}")?;
+        }
+        Question::ALL.into_iter().try_for_each(|question| self.question(f, question))
+    }
+}
+
+impl Table<'_> {
+    fn question(&self, f: &mut fmt::Formatter<'_>, question: Question) -> fmt::Result {
+        let rows = || self.0.rows.iter().filter(move |row| row.question == question);
+        if rows().next().is_none() {
+            return Ok(());
+        }
+        writeln!(f, "\n{}\n  {}\n", question.title().to_uppercase(), question.reading())?;
+        writeln!(
+            f,
+            "  {:<28} {:>8}  {:<6} {:>11} {:>11} {:>11} {:>8}",
+            "way", "size", "role", "median", "p99", "floor", "ratio"
+        )?;
+        let mut size = None;
+        // A floor stands in the row that is held against it; it has a row of its own where that is somebody else's.
+        let hidden = |row: &Row| row.role == Role::Floor && rows().any(|other| is_ours_of(other, row));
+        for row in rows().filter(|row| !hidden(row)) {
+            if size.is_some_and(|before| before != row.size) {
+                writeln!(f)?;
+            }
+            size = Some(row.size);
+            line(f, row)?;
+        }
+        Ok(())
+    }
+}
+
+fn is_ours_of(row: &Row, floor: &Row) -> bool {
+    row.role == Role::Ours && row.subject == floor.subject && row.size == floor.size
+}
+
+fn environment(f: &mut fmt::Formatter<'_>, here: &Environment) -> fmt::Result {
+    let virtual_machine = if here.virtual_machine { ", virtual machine" } else { "" };
+    let processes = if here.pinned { "each pinned to a CPU of its own" } else { "not pinned: one CPU" };
+    let keys = if here.private_ipc { "private" } else { "the machine's: nothing is measured by key" };
+    writeln!(f, "  kernel     {}", here.kernel)?;
+    writeln!(f, "  processor  {}, {} CPUs, {}{virtual_machine}", here.cpu, here.cpus, here.architecture)?;
+    writeln!(f, "  processes  two, {processes}; load before the run {}", here.load)?;
+    writeln!(
+        f,
+        "  memory     pages of {} bytes, huge pages for shared memory: {}; IPC namespace {keys}",
+        here.page_size, here.thp_shmem
+    )
+}
+
+fn line(f: &mut fmt::Formatter<'_>, row: &Row) -> fmt::Result {
+    let role = match row.role {
+        Role::Floor => "raw",
+        Role::Ours => "ours",
+        Role::Model => "model",
+        Role::Peer => "peer",
+    };
+    let size = if row.size == 0 { "-".to_owned() } else { bytes(row.size) };
+    // A floor is its own floor: nothing to say.
+    let held = row.floor.zip(row.ratio).filter(|_| row.role != Role::Floor);
+    let (floor, ratio) = held.map_or_else(
+        || ("-".to_owned(), "-".to_owned()),
+        |(floor, ratio)| (figure(row.unit, floor), format!("{ratio:.2}")),
+    );
+    writeln!(
+        f,
+        "  {:<28} {size:>8}  {role:<6} {:>11} {:>11} {floor:>11} {ratio:>8}",
+        row.subject,
+        figure(row.unit, row.median),
+        figure(row.unit, row.p99),
+    )
+}
+
+/// A size with the largest binary unit that divides it.
+fn bytes(size: u64) -> String {
+    match size {
+        _ if size.is_multiple_of(1 << 20) => format!("{} MiB", size >> 20),
+        _ if size.is_multiple_of(1 << 10) => format!("{} KiB", size >> 10),
+        _ => format!("{size} B"),
+    }
+}
+
+/// A figure with three digits and a unit that fits.
+fn figure(unit: Unit, value: f64) -> String {
+    let (names, value) = match unit {
+        Unit::Nanoseconds => (["ns", "µs", "ms", "s"], value),
+        Unit::BytesPerSecond => (["kB/s", "MB/s", "GB/s", "TB/s"], value / 1e3),
+    };
+    let mut shown = value;
+    let mut name = names[0];
+    for larger in &names[1..] {
+        // What would be rounded up to a thousand belongs to the next unit.
+        if shown < 999.5 {
+            break;
+        }
+        shown /= 1e3;
+        name = larger;
+    }
+    let digits = if shown < 9.995 { 2 } else { usize::from(shown < 99.95) };
+    format!("{shown:.digits$} {name}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn figures_have_three_digits() {
+        for (unit, value, expected) in [
+            (Unit::Nanoseconds, 0.5, "0.50 ns"),
+            (Unit::Nanoseconds, 9.996, "10.0 ns"),
+            (Unit::Nanoseconds, 110.4, "110 ns"),
+            (Unit::Nanoseconds, 999.4, "999 ns"),
+            (Unit::Nanoseconds, 999.9, "1.00 µs"),
+            (Unit::Nanoseconds, 10_920.0, "10.9 µs"),
+            (Unit::Nanoseconds, 3.2e6, "3.20 ms"),
+            (Unit::Nanoseconds, 5e12, "5000 s"),
+            (Unit::BytesPerSecond, 4.31e9, "4.31 GB/s"),
+            (Unit::BytesPerSecond, 64e6, "64.0 MB/s"),
+        ] {
+            assert_eq!(figure(unit, value), expected, "{unit:?} {value}");
+        }
+    }
+
+    #[test]
+    fn sizes_are_whole() {
+        for (size, expected) in [(64, "64 B"), (4096, "4 KiB"), (1 << 20, "1 MiB"), (1500, "1500 B")] {
+            assert_eq!(bytes(size), expected);
+        }
+    }
+}
