@@ -37,7 +37,7 @@
 //! * `copy`: bulk copies in and out that are sound while others write, at memcpy speed.
 //! * `mapping`: [`Mapping`] and [`ReadMapping`], a typed head of atomics and a tail reached by copies.
 //! * `ashmem`: [`Region`], the entry point: a name, a size, a descriptor.
-//! * [`handover`]: ways to hand the descriptor over; today [`scm_rights`].
+//! * [`handover`]: ways to hand the descriptor over; today [`scm_rights`], over sockets of a type that can.
 //! * `sys`: [`same_open_file`], a system call that no library wraps.
 //!
 //! `unsafe` is in `copy`, `mapping`, `shareable` and `sys` alone. What is left out: anything that trusts a

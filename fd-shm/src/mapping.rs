@@ -82,23 +82,25 @@ impl Pages {
     }
 
     /// The number of bytes in the tail.
+    #[inline]
     fn tail_len(&self) -> usize {
         // The invariant on `tail` keeps this from wrapping.
         self.raw.len() - self.tail
     }
 
     /// The address of `len` bytes at `offset` of the tail, if they are all in it.
+    #[inline]
     fn tail_at(&self, call: &str, offset: usize, len: usize) -> Result<*mut u8> {
         let tail_len = self.tail_len();
         if offset > tail_len || len > tail_len - offset {
-            let text = format!("past the end, the tail has {tail_len} bytes");
-            return Err(Error::refused(format!("{call}({offset}, {len} bytes)"), Kind::OutOfBounds, text));
+            return Err(past_the_end(call, offset, len, tail_len));
         }
         // `offset` is in the tail, so the sum is in the mapping, and cannot wrap.
         Ok(self.raw.as_mut_ptr().wrapping_add(self.tail + offset))
     }
 
     /// Copies out of the tail.
+    #[inline]
     fn copy_out(&self, offset: usize, to: &mut [u8]) -> Result<()> {
         let from = self.tail_at("copy_out", offset, to.len())?;
         // SAFETY: `tail_at` found the range mapped and inside the tail, which is reached through copies
@@ -106,6 +108,14 @@ impl Pages {
         unsafe { copy::from_shared(to, from) };
         Ok(())
     }
+}
+
+/// The error of a range that is not in the tail; out of line, so that a copy costs little more than the
+/// copying.
+#[cold]
+fn past_the_end(call: &str, offset: usize, len: usize, tail_len: usize) -> Error {
+    let text = format!("past the end, the tail has {tail_len} bytes");
+    Error::refused(format!("{call}({offset}, {len} bytes)"), Kind::OutOfBounds, text)
 }
 
 /// All of a region, mapped for reading and writing: `T` at its beginning, the rest by copies.
@@ -178,6 +188,7 @@ impl<T: Shareable> Mapping<T> {
     ///
     /// [`is_out_of_bounds`](Error::is_out_of_bounds) when the range reaches past the end; nothing is copied
     /// then.
+    #[inline]
     pub fn copy_in(&self, offset: usize, from: &[u8]) -> Result<()> {
         let to = self.pages.tail_at("copy_in", offset, from.len())?;
         // SAFETY: `tail_at` found the range mapped and inside the tail, which is reached through copies
@@ -193,6 +204,7 @@ impl<T: Shareable> Mapping<T> {
     ///
     /// [`is_out_of_bounds`](Error::is_out_of_bounds) when the range reaches past the end; nothing is copied
     /// then.
+    #[inline]
     pub fn copy_out(&self, offset: usize, to: &mut [u8]) -> Result<()> {
         self.pages.copy_out(offset, to)
     }
@@ -201,6 +213,7 @@ impl<T: Shareable> Mapping<T> {
 impl<T: Shareable> Deref for Mapping<T> {
     type Target = T;
 
+    #[inline]
     fn deref(&self) -> &T {
         // SAFETY: the invariants of `Pages` keep the head mapped and inside, a page is aligned for any `T`
         // (checked in `Pages::new`), and `Shareable` makes any bytes a valid `T` that others may write at any
@@ -268,6 +281,7 @@ impl<T: Shareable> ReadMapping<T> {
     ///
     /// [`is_out_of_bounds`](Error::is_out_of_bounds) when the range reaches past the end; nothing is copied
     /// then.
+    #[inline]
     pub fn copy_out(&self, offset: usize, to: &mut [u8]) -> Result<()> {
         self.pages.copy_out(offset, to)
     }
@@ -276,6 +290,7 @@ impl<T: Shareable> ReadMapping<T> {
 impl<T: Shareable> Deref for ReadMapping<T> {
     type Target = T::View;
 
+    #[inline]
     fn deref(&self) -> &T::View {
         // SAFETY: as for `Mapping`; a `T::View` has the layout of `T` and only loads, which these pages
         // allow.

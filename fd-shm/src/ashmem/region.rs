@@ -91,6 +91,15 @@ impl Region {
         self.fd.len()
     }
 
+    /// `fcntl(fd, F_GET_SEALS)` - what can never be done to this region again; F_SEAL_SHRINK is among it.
+    ///
+    /// # Errors
+    ///
+    /// None known.
+    pub fn seals(&self) -> Result<Seals> {
+        self.fd.seals()
+    }
+
     /// `mmap(PROT_READ | PROT_WRITE, MAP_SHARED)` - maps all of it, with a `T` at its beginning.
     ///
     /// # Errors

@@ -40,11 +40,13 @@ use nix::errno::Errno;
 use rustix::cmsg_space;
 use rustix::io::retry_on_intr;
 use rustix::net::{
-    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags, SendAncillaryBuffer,
+    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags, SendAncillaryBuffer,
     SendAncillaryMessage, SendFlags, SocketType, recvmsg, sendmsg, sockopt,
 };
 
 use crate::error::{Error, Kind, Meanings, Result};
+
+pub use super::socket::{UnixFd, UnixSocket};
 
 /// `SCM_MAX_FD`: the kernel refuses more descriptors than this in one message.
 pub const MAX_DESCRIPTORS: usize = 253;
@@ -67,7 +69,6 @@ const SENDMSG: Meanings = &[
     ),
     (Errno::EMSGSIZE, Kind::System, "larger than one message of this socket can be"),
     (Errno::EAGAIN, Kind::System, "no room in the socket, and it does not wait"),
-    (Errno::ENOTSOCK, Kind::System, "not a socket"),
 ];
 
 /// What the kernel means when it does not receive.
@@ -89,14 +90,13 @@ const RECVMSG: Meanings = &[
 ///
 /// # Errors
 ///
-/// * [`is_bad_input`](Error::is_bad_input) when `bytes` is empty, there are more than [`MAX_DESCRIPTORS`]
-///   descriptors, or descriptors would go over a socket that is not a Unix one (where the kernel drops them
-///   without a word);
+/// * [`is_bad_input`](Error::is_bad_input) when `bytes` is empty, or there are more than
+///   [`MAX_DESCRIPTORS`] descriptors;
 /// * EPIPE, ECONNRESET, ENOTCONN when there is no receiver;
 /// * ETOOMANYREFS when too many descriptors of this user are in flight;
 /// * EAGAIN ([`is_would_block`](Error::is_would_block)) when a non-blocking socket is full. The text says how
 ///   much went out before that; the descriptors went with the first byte.
-pub fn send(socket: impl AsFd, bytes: &[u8], descriptors: &[BorrowedFd<'_>]) -> Result<()> {
+pub fn send(socket: impl UnixSocket, bytes: &[u8], descriptors: &[BorrowedFd<'_>]) -> Result<()> {
     let socket = socket.as_fd();
     let call = || {
         format!("sendmsg({}, {} bytes, {} descriptors)", socket.as_raw_fd(), bytes.len(), descriptors.len())
@@ -107,12 +107,6 @@ pub fn send(socket: impl AsFd, bytes: &[u8], descriptors: &[BorrowedFd<'_>]) -> 
     }
     if descriptors.len() > MAX_DESCRIPTORS {
         let text = format!("one message carries at most {MAX_DESCRIPTORS} descriptors");
-        return Err(Error::refused(call(), Kind::BadInput, text));
-    }
-    if !descriptors.is_empty()
-        && sockopt::socket_domain(socket).is_ok_and(|domain| domain != AddressFamily::UNIX)
-    {
-        let text = "only a Unix socket carries descriptors; this one would drop them without a word";
         return Err(Error::refused(call(), Kind::BadInput, text));
     }
     let mut sent = send_once(socket, bytes, descriptors)
@@ -188,16 +182,17 @@ impl Message {
 /// * EAGAIN ([`is_would_block`](Error::is_would_block)) when a non-blocking socket has no message.
 pub fn receive(socket: impl AsFd, buffer: &mut [u8], max_descriptors: usize) -> Result<Message> {
     let socket = socket.as_fd();
-    let call = format!("recvmsg({}, at most {} bytes)", socket.as_raw_fd(), buffer.len());
+    let room = buffer.len();
+    let call = || format!("recvmsg({}, at most {room} bytes)", socket.as_raw_fd());
     if buffer.is_empty() {
         let text = "an empty buffer cannot tell a message from the end";
-        return Err(Error::refused(call, Kind::BadInput, text));
+        return Err(Error::refused(call(), Kind::BadInput, text));
     }
     let mut space = [MaybeUninit::uninit(); CONTROL_LEN];
     let mut control = RecvAncillaryBuffer::new(&mut space);
     let mut parts = [IoSliceMut::new(buffer)];
     let got = retry_on_intr(|| recvmsg(socket, &mut parts, &mut control, RecvFlags::CMSG_CLOEXEC))
-        .map_err(|errno| Error::system(&call, errno.raw_os_error(), RECVMSG))?;
+        .map_err(|errno| Error::system(call(), errno.raw_os_error(), RECVMSG))?;
     // From here on each descriptor has an owner, so every return below closes what it does not hand over.
     let mut descriptors = Vec::new();
     for message in control.drain() {
@@ -207,25 +202,25 @@ pub fn receive(socket: impl AsFd, buffer: &mut [u8], max_descriptors: usize) -> 
     }
     check_whole(&call, got.flags, descriptors.len(), max_descriptors)?;
     if got.bytes == 0 && descriptors.is_empty() && has_an_end(socket) {
-        return Err(Error::refused(call, Kind::EndOfStream, "the other side has closed the socket"));
+        return Err(Error::refused(call(), Kind::EndOfStream, "the other side has closed the socket"));
     }
     Ok(Message { len: got.bytes, descriptors })
 }
 
 /// Refuses a message that lost something on the way, or that brought `came` descriptors, more than `max`.
-fn check_whole(call: &str, flags: ReturnFlags, came: usize, max: usize) -> Result<()> {
+fn check_whole(call: &dyn Fn() -> String, flags: ReturnFlags, came: usize, max: usize) -> Result<()> {
     if flags.contains(ReturnFlags::CTRUNC) {
         let text =
             format!("some descriptors had no room in this process's table; the {came} that had are closed");
-        return Err(Error::refused(call, Kind::Truncated, text));
+        return Err(Error::refused(call(), Kind::Truncated, text));
     }
     if flags.contains(ReturnFlags::TRUNC) {
         let text = format!("the message is longer than the buffer; its {came} descriptors are closed");
-        return Err(Error::refused(call, Kind::Truncated, text));
+        return Err(Error::refused(call(), Kind::Truncated, text));
     }
     if came > max {
         let text = format!("{came} descriptors came, at most {max} expected; they are closed");
-        return Err(Error::refused(call, Kind::DescriptorCount, text));
+        return Err(Error::refused(call(), Kind::DescriptorCount, text));
     }
     Ok(())
 }
