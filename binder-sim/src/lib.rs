@@ -1,1 +1,38 @@
-//! binder-sim
+#![no_std]
+//! The Binder driver as a pure state machine, with its fd translation table in plain sight.
+//!
+//! A process sends another one a *number*, and the driver makes it mean the same open file on the other side.
+//! Here that is a value that can be printed, replayed and checked: no kernel, no threads, no `unsafe`.
+//!
+//! # Layout
+//! In reading order:
+//! * [`protocol`] - what processes and driver say to each other: objects, `BC_` and `BR_`.
+//! * [`driver`] - the driver, generic over what a file is: nodes, handles, buffers, transactions, translation.
+//! * [`fd_table`] - a process's table of descriptors, as a value.
+//! * [`world`] - processes with names, tables and actors around the driver: the in-memory backend.
+//! * [`script`] - who does what, as data; and what each of them saw.
+//! * [`trace`] - what happened, step by step, with the kernel function it stands for.
+//! * [`story`] - the article's story as a script, run in both schemes.
+//! * [`errno`], [`error`] - numbers, and the one error of the crate.
+//!
+//! The pure part is `no_std` with `alloc`; the feature `json` (on by default) adds [`trace::Trace::to_json`].
+
+extern crate alloc;
+
+pub mod protocol;
+
+pub mod driver;
+
+pub mod fd_table;
+
+pub mod world;
+
+pub mod script;
+
+pub mod trace;
+
+pub mod story;
+
+pub mod errno;
+
+pub mod error;

@@ -1,0 +1,95 @@
+//! Putting a file into a table: the one thing the driver cannot do itself, and when it may be done at all.
+//!
+//! No process can be given a descriptor while it is doing something else. Either its own call is held, and the
+//! number is chosen in *its* thread ([`HeldReader`], the deferred scheme of today's kernels); or a sender's call
+//! is held, and the number is chosen in a table that is not the sender's ([`HeldSender`], the classic scheme,
+//! which needs a kernel that lets one process write another's table). The two types say which, exist only while
+//! the call is held, cannot be copied, and come back with the answer: a number without a held call is a type
+//! error.
+
+use super::process::ProcessId;
+use super::thread::ThreadId;
+use crate::errno::Errno;
+use alloc::vec::Vec;
+
+/// A file in flight: taken from the sender, not yet in the receiver's table.
+#[derive(Debug)]
+pub struct InFlight<F> {
+    /// Where its object stands in the payload.
+    pub offset: usize,
+    /// The sender's number for it, which it had when the call was made.
+    pub sender_fd: u32,
+    /// The open file: one reference, held by the transaction and dropped with it.
+    pub file: F,
+}
+
+/// A *receiver* inside its own read: the only time at which its table may be given something.
+///
+/// # Invariants
+/// Made by the driver when it holds the read, taken back with the answer; never two for one thread.
+#[derive(Debug, PartialEq, Eq)]
+#[must_use = "the reader stays inside its call until this comes back with `Input::Installed`"]
+pub struct HeldReader {
+    /// The reading thread.
+    pub(crate) thread: ThreadId,
+}
+
+impl HeldReader {
+    /// The reading thread.
+    pub fn thread(&self) -> ThreadId {
+        self.thread
+    }
+
+    /// Whose table it is: the reader's own, and no other (`current->files`).
+    pub fn table(&self) -> ProcessId {
+        self.thread.process
+    }
+}
+
+/// A *sender* inside its own write, while somebody else's table is given something.
+///
+/// # Invariants
+/// Made by the driver when it holds the write, taken back with the answer; never two for one thread.
+#[derive(Debug, PartialEq, Eq)]
+#[must_use = "the sender stays inside its call until this comes back with `Input::InstalledRemotely`"]
+pub struct HeldSender {
+    /// The writing thread.
+    pub(crate) thread: ThreadId,
+    /// The receiver, which is not held and may be doing anything.
+    pub(crate) target: ProcessId,
+}
+
+impl HeldSender {
+    /// The writing thread.
+    pub fn thread(&self) -> ThreadId {
+        self.thread
+    }
+
+    /// Whose table it is: the receiver's, whatever it is doing (`target_proc->files`).
+    pub fn table(&self) -> ProcessId {
+        self.target
+    }
+}
+
+/// Deferred: give the reader all these files, or none.
+#[derive(Debug)]
+pub struct Install<F> {
+    /// The reader, held.
+    pub call: HeldReader,
+    /// Who sent them.
+    pub sender: ProcessId,
+    /// The files, in the order of their objects. All numbers are reserved before any is installed.
+    pub files: Vec<InFlight<F>>,
+}
+
+/// Classic: give the target this one file, from inside the sender's call.
+#[derive(Debug)]
+pub struct InstallRemote<F> {
+    /// The sender, held.
+    pub call: HeldSender,
+    /// The file.
+    pub file: InFlight<F>,
+}
+
+/// The answer to an [`Install`]: the numbers, in order, or why there are none.
+pub type Installed = Result<Vec<u32>, Errno>;

@@ -1,0 +1,41 @@
+//! The world's invariants: the driver's, and that every reference to every file is accounted for.
+
+use super::{File, World};
+use crate::driver::Broken;
+use alloc::collections::BTreeMap;
+use alloc::format;
+
+impl<T> World<T> {
+    /// Asserts every invariant of the driver, and counts files: each reference is a number in some table or a
+    /// file in flight, so nothing leaks and nothing is counted twice.
+    ///
+    /// # Errors
+    /// The first invariant that does not hold.
+    pub fn check(&self) -> Result<(), Broken> {
+        self.driver.check()?;
+        let tables = self.processes.iter().filter_map(|process| process.table.as_ref());
+        let in_tables = tables.flat_map(|table| table.iter().map(|(_, file)| file));
+        let mut seen: BTreeMap<usize, usize> = BTreeMap::new();
+        for file in in_tables.chain(self.driver.files()) {
+            *seen.entry(file.identity()).or_default() += 1;
+        }
+        for watch in &self.ledger {
+            let seen = seen.remove(&watch.identity()).unwrap_or(0);
+            if seen != watch.references() {
+                let text = format!("{} references to a file, {seen} accounted for", watch.references());
+                return Err(Broken(text));
+            }
+        }
+        Ok(())
+    }
+
+    /// How many files are in flight: with the driver, in nobody's table.
+    pub fn in_flight(&self) -> usize {
+        self.driver.files().count()
+    }
+
+    /// The file behind a number of a process.
+    pub fn file(&self, pid: super::Pid, fd: u32) -> Option<&File<T>> {
+        self.table(pid)?.get(fd)
+    }
+}
