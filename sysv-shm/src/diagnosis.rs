@@ -13,10 +13,7 @@ use crate::{Key, SegmentId, SegmentStat, sys};
 #[cold]
 pub(crate) fn get(key: Key, size: usize, flags: c_int, errno: Errno) -> Error {
     let (cause, meaning) = match errno {
-        Errno::ENOENT => (
-            Cause::NotFound,
-            "no segment of this IPC namespace has the key: nobody made it yet, or it was removed".into(),
-        ),
+        Errno::ENOENT => (Cause::NotFound, "no segment of this IPC namespace has the key".into()),
         Errno::EEXIST => (Cause::Exists, format!("the key is taken{}", by_whom(key))),
         Errno::EACCES => (
             Cause::Denied,
