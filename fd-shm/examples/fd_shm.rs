@@ -79,8 +79,9 @@ fn server() -> Result<()> {
     ours.question.store(42, Ordering::Relaxed);
     ours.copy_in(0, b"a frame from the server")?;
     tell!("mapped it, wrote 42 into a word and a frame behind it");
+    tell!("the name is a label: nobody can open the region by it");
 
-    tell!("is listening; the region has no name by which anybody could open it");
+    tell!("is listening for a client (cargo run --example fd_shm -- client)");
     let (client, _) = listener.accept()?;
     let client_pid = sockopt::socket_peercred(&client)?.pid.as_raw_nonzero().get().unsigned_abs();
 

@@ -48,7 +48,8 @@ struct Server {
 
 impl Server {
     fn start(meeting: &str) -> Self {
-        let mut process = role("server", meeting).stdout(Stdio::piped()).spawn().expect("a server");
+        let mut process =
+            role("server", meeting).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("a server");
         let mut output = BufReader::new(process.stdout.take().expect("a pipe"));
         let mut line = String::new();
         while !line.contains("is listening") {
@@ -58,10 +59,11 @@ impl Server {
         Self { process, output }
     }
 
-    /// The rest of what it prints, and whether it succeeded.
+    /// The rest of what it prints, its complaints included, and whether it succeeded.
     fn finish(mut self) -> (String, bool) {
         let mut rest = String::new();
         self.output.read_to_string(&mut rest).expect("text");
+        self.process.stderr.take().expect("a pipe").read_to_string(&mut rest).expect("text");
         (rest, self.process.wait().expect("it ends").success())
     }
 }
@@ -90,6 +92,17 @@ fn a_server_and_a_client_started_by_hand_meet() {
     let (text, succeeded) = server.finish();
     assert!(succeeded && text.contains("sees the client's writes: 43"), "{text}");
     assert!(text.contains("one open file: yes, under two numbers"), "{text}");
+}
+
+#[test]
+fn the_tour_plays_both_and_leaves_nothing() {
+    let mut tour = Command::new(example());
+    let tour = tour.env("FD_SHM_SOCKET", place("tour")).stdin(Stdio::null()).output().expect("the tour");
+    let text = String::from_utf8_lossy(&tour.stdout);
+    assert!(tour.status.success(), "{text}");
+    for words in ["one open file: yes", "processes that map it      0", "descriptors open on it     0"] {
+        assert!(text.contains(words), "{words}:\n{text}");
+    }
 }
 
 #[test]
@@ -141,7 +154,7 @@ fn a_server_whose_client_dies_in_the_middle_ends() {
     let message = fd_shm::scm_rights::receive(&socket, &mut [0; 16], 1).expect("a message");
     drop((message, socket));
     let (text, succeeded) = server.finish();
-    assert!(!succeeded, "{text}");
+    assert!(!succeeded && text.contains("the other process ended in the middle"), "{text}");
 }
 
 /// The inode of the region that a server has mapped.
