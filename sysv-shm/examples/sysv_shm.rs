@@ -1,11 +1,11 @@
 //! Two processes that know nothing of each other but a number share memory: the tour of `sysv-shm`.
 //!
-//! Run it:                  `cargo run --example sysv_shm`
-//! or, in two terminals:    `cargo run --example sysv_shm -- server` and `cargo run --example sysv_shm -- client`
+//! Run it:                  `cargo run --example sysv_shm` or, in two terminals:    `cargo run --example
+//! sysv_shm -- server` and `cargo run --example sysv_shm -- client`
 //!
-//! What to look for: the client is given nothing, it only says the key; the id that it finds is also the inode in
-//! everybody's maps, so /proc tells who is attached; and nothing is left in the end because the server removes the
-//! segment, not because the processes have ended.
+//! What to look for: the client is given nothing, it only says the key; the id that it finds is also the
+//! inode in everybody's maps, so /proc tells who is attached; and nothing is left in the end because the
+//! server removes the segment, not because the processes have ended.
 
 use std::error::Error;
 use std::ffi::OsStr;
@@ -28,7 +28,8 @@ mod stage;
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
 // ANCHOR: meeting
-/// All that the two sides have to agree on beforehand. Any 32-bit number will do, if nobody else has the same idea.
+/// All that the two sides have to agree on beforehand. Any 32-bit number will do, if nobody else has the same
+/// idea.
 const KEY: Key = Key::new(0x5348_4d31);
 /// One page.
 const SIZE: usize = 4096;
@@ -50,7 +51,8 @@ const ANSWERED: u32 = 3; // the client has written
 const SEEN: u32 = 4; // the server has looked at everything
 const LEFT: u32 = 5; // the client is about to end
 
-/// Bytes of a text, which lies behind the words and is copied in and out: the server's first, then the client's.
+/// Bytes of a text, which lies behind the words and is copied in and out: the server's first, then the
+/// client's.
 const TEXT: usize = 22;
 const FROM_SERVER: &[u8; TEXT] = b"a text from the server";
 const FROM_CLIENT: &[u8; TEXT] = b"a text from the client";
@@ -70,8 +72,9 @@ fn server() -> Result<()> {
     reach(&meeting.step, WAITING)?;
     println!("          waits for a client, which has to know the key (run it with `-- client`)");
 
-    // A client that is killed from here on leaves us waiting, and Ctrl-C is the way out. The kernel would tell us
-    // only if the two shared something that ends with a process: a socket, a pidfd, or a semaphore with SEM_UNDO.
+    // A client that is killed from here on leaves us waiting, and Ctrl-C is the way out. The kernel would
+    // tell us only if the two shared something that ends with a process: a socket, a pidfd, or a semaphore
+    // with SEM_UNDO.
     wait_for(&meeting.step, ANSWERED)?;
     println!("server  pid {}", process::id());
     println!(
@@ -105,7 +108,8 @@ fn client() -> Result<()> {
     let maker = segment.stat()?.creator_pid;
     if !is_running(maker) {
         return Err(format!(
-            "the segment is there, but its server, pid {maker}, is gone.\nStart one, which takes it over: {RUN} server"
+            "the segment is there, but its server, pid {maker}, is gone.\n\
+             Start one, which takes it over: {RUN} server"
         )
         .into());
     }
@@ -154,8 +158,9 @@ fn wait_for(step: &AtomicU32, wanted: u32) -> Result<()> {
 
 /// Sleeps in the kernel while `step` is `now`.
 ///
-/// A futex is Linux's, not System V's, which has only semaphores (or signals) for this. The kernel looks at the word and
-/// goes to sleep in one step, so no wake-up is lost. The flags do not say PRIVATE: the word is shared by two processes.
+/// A futex is Linux's, not System V's, which has only semaphores (or signals) for this. The kernel looks at
+/// the word and goes to sleep in one step, so no wake-up is lost. The flags do not say PRIVATE: the word is
+/// shared by two processes.
 fn wait_while(step: &AtomicU32, now: u32) -> Result<()> {
     while step.load(Ordering::Acquire) == now {
         match futex::wait(step, futex::Flags::empty(), now, None) {
@@ -175,9 +180,11 @@ fn text(meeting: &Attachment<Meeting>, offset: usize) -> Result<String> {
 }
 
 // ANCHOR: take_over
-/// Makes the segment. If the key is taken by a segment that nobody can be using, says whose it was and takes the key over.
+/// Makes the segment. If the key is taken by a segment that nobody can be using, says whose it was and takes
+/// the key over.
 fn make_or_take_over() -> Result<OwnedSegment> {
-    // Ctrl-C runs no destructor, so it has a handler; while we make the segment, the handler waits for this lock.
+    // Ctrl-C runs no destructor, so it has a handler; while we make the segment, the handler waits for this
+    // lock.
     let mut made = made();
     ctrlc::set_handler(remove_and_exit)?;
     let segment = match Segment::create_new(KEY, SIZE) {
@@ -191,8 +198,8 @@ fn make_or_take_over() -> Result<OwnedSegment> {
     Ok(segment.remove_on_drop())
 }
 
-/// Removes a segment whose maker is gone and that nobody has attached. Both can be wrong about a program that comes back
-/// later for its data: a key alone does not tell whose it is.
+/// Removes a segment whose maker is gone and that nobody has attached. Both can be wrong about a program that
+/// comes back later for its data: a key alone does not tell whose it is.
 fn remove_if_stale(old: Segment) -> Result<()> {
     let stat = old.stat()?;
     let (id, maker, attached) = (old.id(), stat.creator_pid, stat.attached);

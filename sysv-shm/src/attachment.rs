@@ -21,9 +21,9 @@ const LINE: usize = 64;
 ///
 /// # Invariants
 ///
-/// `base` is what `shmat` gave and has not been detached. At least `len` bytes from there are mapped (shared, readable, and
-/// writable unless attached with SHM_RDONLY) for as long as this lives: the segment cannot shrink, since a segment's
-/// size is fixed for life, and it cannot go, since this mapping keeps it.
+/// `base` is what `shmat` gave and has not been detached. At least `len` bytes from there are mapped (shared,
+/// readable, and writable unless attached with SHM_RDONLY) for as long as this lives: the segment cannot
+/// shrink, since a segment's size is fixed for life, and it cannot go, since this mapping keeps it.
 #[derive(Debug)]
 struct Mapped {
     /// Where it begins: a page boundary.
@@ -35,7 +35,8 @@ struct Mapped {
 // SAFETY: a mapping belongs to the process and not to a thread, and shmdt(2) may be called by any thread.
 unsafe impl Send for Mapped {}
 
-// SAFETY: a shared `Mapped` gives nothing but its two numbers; what is done with them is the attachments' business.
+// SAFETY: a shared `Mapped` gives nothing but its two numbers; what is done with them is the attachments'
+// business.
 unsafe impl Sync for Mapped {}
 
 impl Mapped {
@@ -53,12 +54,12 @@ impl Mapped {
         }
         let base =
             sys::shmat(id.number(), flags).map_err(|errno| diagnosis::attach(id, flags, size, errno))?.cast();
-        // INVARIANT: shmat(2) maps the whole segment. `len` is 0 until the kernel has said how much that is; from here
-        // on every way out detaches.
+        // INVARIANT: shmat(2) maps the whole segment. `len` is 0 until the kernel has said how much that is;
+        // from here on every way out detaches.
         let mut mapped = Self { base, len: 0 };
-        // The handle's size is not enough to go by: since it was looked up, the id may have been used again, or this thread
-        // may have moved to another IPC namespace, where the same id is another segment. While we hold it attached, the id
-        // stays with it, so what IPC_STAT says now is about this mapping.
+        // The handle's size is not enough to go by: since it was looked up, the id may have been used again,
+        // or this thread may have moved to another IPC namespace, where the same id is another segment. While
+        // we hold it attached, the id stays with it, so what IPC_STAT says now is about this mapping.
         let real = segment.stat()?.size;
         if real != size {
             let meaning = format!("id {id} is another segment by now, of {real} bytes instead of {size}");
@@ -79,7 +80,8 @@ impl Mapped {
         let tail = self.tail::<T>();
         match offset.checked_add(len) {
             Some(end) if end <= tail.len() => {
-                // SAFETY: at most the length of the tail is added to its beginning, which stays inside the `len` mapped bytes.
+                // SAFETY: at most the length of the tail is added to its beginning, which stays inside the
+                // `len` mapped bytes.
                 Ok(unsafe { self.base.add(tail.start + offset) })
             }
             _ => {
@@ -92,7 +94,8 @@ impl Mapped {
 
     fn copy_out<T>(&self, offset: usize, to: &mut [u8]) -> Result<()> {
         let from = self.in_tail::<T>("copy_out", offset, to.len())?;
-        // SAFETY: `in_tail` vouches for the range, which is readable and lies behind the head: no reference reaches it.
+        // SAFETY: `in_tail` vouches for the range, which is readable and lies behind the head: no reference
+        // reaches it.
         unsafe { copy::from_shared(to, from.as_ptr()) };
         Ok(())
     }
@@ -108,11 +111,13 @@ impl Drop for Mapped {
 
 /// A segment attached for reading and writing: a `T` at its beginning, and behind it a tail of bytes.
 ///
-/// Other processes write to this memory at any moment. So it is never a slice or a plain reference: the head is reached as a
-/// [`Shareable`] `T`, which consists of atomics, and the tail is copied in and out. The tail begins at the next multiple
-/// of 64 after the head, so that no byte is reached in both ways. With `T = ()` everything is tail.
+/// Other processes write to this memory at any moment. So it is never a slice or a plain reference: the head is
+/// reached as a [`Shareable`] `T`, which consists of atomics, and the tail is copied in and out. The tail begins
+/// at the next multiple of 64 after the head, so that no byte is reached in both ways. With `T = ()` everything
+/// is tail.
 ///
-/// Dropping it detaches it (`shmdt`); the segment stays. A child made by `fork` has the attachment too, at the same address.
+/// Dropping it detaches it (`shmdt`); the segment stays. A child made by `fork` has the attachment too, at
+/// the same address.
 ///
 /// # Examples
 ///
@@ -143,8 +148,8 @@ impl Drop for Mapped {
 ///
 /// # Invariants
 ///
-/// The segment has room for a `T`, and is mapped readable and writable. The head is reached as `T` only, the tail by `copy`
-/// only.
+/// The segment has room for a `T`, and is mapped readable and writable. The head is reached as `T` only, the
+/// tail by `copy` only.
 ///
 /// # References
 ///
@@ -177,14 +182,16 @@ impl<T: Shareable> Attachment<T> {
 
     /// Copies `bytes` into the tail at `offset`.
     ///
-    /// Readers that look meanwhile may see some of the new bytes and some of the old: let an atomic of the head say when.
+    /// Readers that look meanwhile may see some of the new bytes and some of the old: let an atomic of the
+    /// head say when.
     ///
     /// # Errors
     ///
     /// Refused, and nothing copied, when the range does not lie in the tail.
     pub fn copy_in(&self, offset: usize, bytes: &[u8]) -> Result<()> {
         let to = self.mapped.in_tail::<T>("copy_in", offset, bytes.len())?;
-        // SAFETY: `in_tail` vouches for the range, which is writable here and lies behind the head: no reference reaches it.
+        // SAFETY: `in_tail` vouches for the range, which is writable here and lies behind the head: no
+        // reference reaches it.
         unsafe { copy::into_shared(to.as_ptr(), bytes) };
         Ok(())
     }
@@ -204,8 +211,8 @@ impl<T: Shareable> Deref for Attachment<T> {
 
     #[inline]
     fn deref(&self) -> &T {
-        // SAFETY: the first `size_of::<T>()` bytes are mapped and aligned; `Shareable` promises that any bit pattern is a `T`
-        // made of atomics, so that other processes may write it while the reference lives.
+        // SAFETY: the first `size_of::<T>()` bytes are mapped and aligned; `Shareable` promises that any bit
+        // pattern is a `T` made of atomics, so that other processes may write it while the reference lives.
         unsafe { self.mapped.base.cast().as_ref() }
     }
 }
@@ -216,7 +223,8 @@ impl<T: Shareable> fmt::Debug for Attachment<T> {
     }
 }
 
-/// A segment attached for reading only: as [`Attachment`], with loads instead of atomics, and copies out only.
+/// A segment attached for reading only: as [`Attachment`], with loads instead of atomics, and copies out
+/// only.
 ///
 /// # Examples
 ///
@@ -233,7 +241,8 @@ impl<T: Shareable> fmt::Debug for Attachment<T> {
 ///
 /// # Invariants
 ///
-/// The segment has room for a `T`, and is mapped readable. The head is reached as `T::View` only, the tail by `copy` only.
+/// The segment has room for a `T`, and is mapped readable. The head is reached as `T::View` only, the tail by
+/// `copy` only.
 ///
 /// # References
 ///
@@ -279,8 +288,9 @@ impl<T: Shareable> Deref for ReadAttachment<T> {
 
     #[inline]
     fn deref(&self) -> &T::View {
-        // SAFETY: the first `size_of::<T>()` bytes are mapped and aligned; `Shareable` promises that `View` has the size of `T`,
-        // that any bit pattern is one, and that it makes only loads that are sound on memory without write access.
+        // SAFETY: the first `size_of::<T>()` bytes are mapped and aligned; `Shareable` promises that `View`
+        // has the size of `T`, that any bit pattern is one, and that it makes only loads that are sound on
+        // memory without write access.
         unsafe { self.mapped.base.cast().as_ref() }
     }
 }

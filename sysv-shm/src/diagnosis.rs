@@ -1,7 +1,8 @@
-//! What an errno of a segment call means here: looks where the errno alone does not say, and gives the figures.
+//! What an errno of a segment call means here: looks where the errno alone does not say, and gives the
+//! figures.
 //!
-//! Everything here runs after a failure and may itself fail or come too late (another process can remove the segment
-//! meanwhile). Then the text says less, never something wrong.
+//! Everything here runs after a failure and may itself fail or come too late (another process can remove the
+//! segment meanwhile). Then the text says less, never something wrong.
 
 use libc::c_int;
 use nix::errno::Errno;
@@ -69,7 +70,8 @@ fn get_invalid(key: Key, size: usize) -> (Cause, String) {
     }
 }
 
-/// Which limit of the namespace ENOSPC is about. The kernel looks at the pages first, at the number of segments last.
+/// Which limit of the namespace ENOSPC is about. The kernel looks at the pages first, at the number of
+/// segments last.
 fn namespace_full(size: usize) -> String {
     let (Ok(limits), Ok(usage)) = (sys::shmctl_limits(), sys::shmctl_usage()) else {
         return "a limit of this IPC namespace: kernel.shmall (pages) or kernel.shmmni (segments)".into();
@@ -80,7 +82,8 @@ fn namespace_full(size: usize) -> String {
     }
     let (used, most) = (usage.shm_tot, limits.shmall);
     format!(
-        "{size} bytes on top of the {used} pages that this IPC namespace has are above its kernel.shmall = {most} pages"
+        "{size} bytes on top of the {used} pages that this IPC namespace has are above its kernel.shmall = \
+         {most} pages"
     )
 }
 
@@ -140,8 +143,8 @@ fn by_whom(key: Key) -> String {
     taken(key).map_or_else(String::new, owner)
 }
 
-/// The id of the segment that has `key`, for whoever asks: `shmget` with size 0 and no mode bits asks for nothing that
-/// could be refused.
+/// The id of the segment that has `key`, for whoever asks: `shmget` with size 0 and no mode bits asks for
+/// nothing that could be refused.
 fn taken(key: Key) -> Option<SegmentId> {
     if key.is_private() {
         return None; // shmget would make a segment

@@ -11,9 +11,9 @@ pub type Result<T> = std::result::Result<T, Error>;
 ///
 /// # Design
 ///
-/// One type for the whole crate, and opaque: the kernel's errnos do not say enough (`EINVAL` alone has five meanings in
-/// `shmget` and `shmat`), so where one is ambiguous the crate looks, and keeps the cause. The predicates answer what a
-/// caller would branch on; everything else is for people, and is in the text.
+/// One type for the whole crate, and opaque: the kernel's errnos do not say enough (`EINVAL` alone has five
+/// meanings in `shmget` and `shmat`), so where one is ambiguous the crate looks, and keeps the cause. The
+/// predicates answer what a caller would branch on; everything else is for people, and is in the text.
 ///
 /// # Examples
 ///
@@ -100,15 +100,15 @@ impl Error {
         self.cause == Cause::Removed
     }
 
-    /// A limit was reached: of the namespace (`shmmax`, `shmmni`, `shmall`), of the machine, or of this process's
-    /// address space.
+    /// A limit was reached: of the namespace (`shmmax`, `shmmni`, `shmall`), of the machine, or of this
+    /// process's address space.
     #[must_use]
     pub fn is_limit(&self) -> bool {
         self.cause == Cause::Limit
     }
 
-    /// The operands can never be right, whatever the state of the machine: size 0, mode bits beyond 0777, a range
-    /// outside the tail.
+    /// The operands can never be right, whatever the state of the machine: size 0, mode bits beyond 0777, a
+    /// range outside the tail.
     #[must_use]
     pub fn is_invalid_input(&self) -> bool {
         self.cause == Cause::Invalid

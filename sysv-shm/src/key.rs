@@ -4,12 +4,12 @@ use std::fmt;
 
 /// A `key_t`: the number by which processes that know nothing else of each other find one segment.
 ///
-/// A key is not a path and not a handle. It is looked up once, by `shmget`, in the IPC namespace of the caller; what is
-/// found is a [`SegmentId`](crate::SegmentId), and everything after that goes by the id. A segment need not have a key
-/// ([`Key::PRIVATE`]), and it loses its key when it is removed.
+/// A key is not a path and not a handle. It is looked up once, by `shmget`, in the IPC namespace of the
+/// caller; what is found is a [`SegmentId`](crate::SegmentId), and everything after that goes by the id. A
+/// segment need not have a key ([`Key::PRIVATE`]), and it loses its key when it is removed.
 ///
-/// Nothing protects a key: whoever can say the number is let in as far as the mode bits go, and two programs that chose
-/// the same number meet in one segment.
+/// Nothing protects a key: whoever can say the number is let in as far as the mode bits go, and two programs
+/// that chose the same number meet in one segment.
 ///
 /// # Examples
 ///
@@ -17,7 +17,7 @@ use std::fmt;
 /// use sysv_shm::Key;
 ///
 /// assert_eq!(Key::new(0x5348_4d31).to_string(), "0x53484d31");
-/// assert_eq!(Key::new(-1).to_string(), "0xffffffff"); // a number of 32 bits; ipcs shows it unsigned, /proc signed
+/// assert_eq!(Key::new(-1).to_string(), "0xffffffff"); // as ipcs shows it; /proc has it signed
 /// assert_eq!(Key::PRIVATE.to_string(), "IPC_PRIVATE");
 /// ```
 ///

@@ -1,8 +1,8 @@
 //! System V shared memory: whoever can say the number, and passes the mode bits, is in.
 //!
-//! A *segment* is memory that belongs to an IPC namespace. It is found by a *key* that both sides know beforehand, used
-//! through an *attachment* (a mapping), and it lives until somebody removes it: the exit of its creator, clean or not, ends
-//! nothing. That is the whole model, and all of its strengths and troubles.
+//! A *segment* is memory that belongs to an IPC namespace. It is found by a *key* that both sides know
+//! beforehand, used through an *attachment* (a mapping), and it lives until somebody removes it: the exit of
+//! its creator, clean or not, ends nothing. That is the whole model, and all of its strengths and troubles.
 //!
 //! ```
 //! use std::sync::atomic::{AtomicU32, Ordering};
@@ -18,7 +18,7 @@
 //! // A program of its own would use a number that its peers know: Key::new(0x5348_4d31).
 //! let segment = Segment::create_new(Key::PRIVATE, 4096)?.remove_on_drop();
 //! let server = segment.attach::<Meeting>()?;
-//! let client = Segment::from_id(segment.id())?.attach::<Meeting>()?; // in another process, by key: Segment::open
+//! let client = Segment::from_id(segment.id())?.attach::<Meeting>()?; // elsewhere: Segment::open(key)
 //!
 //! server.server.store(1, Ordering::Release);
 //! assert_eq!(client.server.load(Ordering::Acquire), 1);
@@ -35,7 +35,8 @@
 //! * `segment`: [`Segment`], a handle, and [`OwnedSegment`], which removes on drop. Start here.
 //! * `options`: [`SegmentOptions`], the mode bits.
 //! * `stat`: [`SegmentStat`], what the kernel knows of a segment.
-//! * `attachment`: [`Attachment`] and [`ReadAttachment`], the mapped memory: a typed head, and a tail of bytes.
+//! * `attachment`: [`Attachment`] and [`ReadAttachment`], the mapped memory: a typed head, and a tail of
+//!   bytes.
 //! * `shareable`: [`Shareable`] and [`shareable!`], what may live in memory that others write.
 //! * `copy`: bulk copies that are sound while others write.
 //! * `error`: [`Error`], the one error type: `call(operands): ERRNO, what it means here`.
@@ -44,9 +45,9 @@
 //!
 //! # Whom to trust
 //!
-//! Nobody who can attach the segment: a peer can write any bytes at any time, and nothing in here relies on what it
-//! writes. A peer cannot shrink the segment, so an attachment never faults. A peer that owns the segment can
-//! remove it or change its mode; attachments that exist keep working.
+//! Nobody who can attach the segment: a peer can write any bytes at any time, and nothing in here relies on
+//! what it writes. A peer cannot shrink the segment, so an attachment never faults. A peer that owns the
+//! segment can remove it or change its mode; attachments that exist keep working.
 
 mod key;
 pub use key::Key;

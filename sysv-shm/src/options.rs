@@ -34,12 +34,13 @@ impl SegmentOptions {
         Self { mode: None }
     }
 
-    /// The nine permission bits, as in `0o640`: what a new segment grants, and what is asked of an existing one.
+    /// The nine permission bits, as in `0o640`: what a new segment grants, and what is asked of an existing
+    /// one.
     ///
-    /// Asking is a check made once, now: any of the three digits may hold the bits asked for, and with none (`0`) any
-    /// segment is found, whoever owns it. What can be done with it is decided again when it is attached. The umask plays no
-    /// part. Without this, a new segment gets `0o600`, creating over an existing one asks for the same, and opening asks for
-    /// `0o400`.
+    /// Asking is a check made once, now: any of the three digits may hold the bits asked for, and with none
+    /// (`0`) any segment is found, whoever owns it. What can be done with it is decided again when it is
+    /// attached. The umask plays no part. Without this, a new segment gets `0o600`, creating over an existing
+    /// one asks for the same, and opening asks for `0o400`.
     #[must_use]
     pub const fn mode(self, bits: u32) -> Self {
         Self { mode: Some(bits) }

@@ -12,8 +12,9 @@ use crate::{Key, SegmentOptions, SegmentStat, diagnosis, sys};
 
 /// A segment's id: what `shmget` gives, and what every other call takes.
 ///
-/// An id is as good as a handle that anybody may guess: whoever knows it can attach the segment, if the mode bits let him.
-/// It is `sequence * 32768 + index`, so it is not used again soon after a removal, but one day it is.
+/// An id is as good as a handle that anybody may guess: whoever knows it can attach the segment, if the mode
+/// bits let him. It is `sequence * 32768 + index`, so it is not used again soon after a removal, but one day
+/// it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct SegmentId(i32);
 
@@ -39,9 +40,9 @@ impl fmt::Display for SegmentId {
 
 /// A segment: a stretch of memory of fixed size that belongs to an IPC namespace, not to any process.
 ///
-/// This is a handle, not an owner: it is copied freely, and dropping it does nothing. The segment stays when its creator
-/// exits or crashes, with everything in it, until somebody calls [`remove`](Segment::remove) (or the namespace or the machine
-/// ends). [`remove_on_drop`](Segment::remove_on_drop) makes an owner of it.
+/// This is a handle, not an owner: it is copied freely, and dropping it does nothing. The segment stays when
+/// its creator exits or crashes, with everything in it, until somebody calls [`remove`](Segment::remove) (or
+/// the namespace or the machine ends). [`remove_on_drop`](Segment::remove_on_drop) makes an owner of it.
 ///
 /// # Examples
 ///
@@ -51,7 +52,7 @@ impl fmt::Display for SegmentId {
 ///
 /// let segment = Segment::create(Key::PRIVATE, 4096)?;
 /// let attachment = segment.attach::<AtomicU32>()?;
-/// segment.remove()?; // no key any more; the memory goes with the last attachment, even if this process is killed
+/// segment.remove()?; // the memory goes with the last attachment now, even if this process is killed
 /// attachment.store(7, Ordering::Release);
 /// # Ok::<(), sysv_shm::Error>(())
 /// ```
@@ -70,16 +71,16 @@ pub struct Segment {
 impl Segment {
     /// `shmget(key, size, IPC_CREAT | 0600)` - finds the segment that has `key`, or makes it.
     ///
-    /// A new segment is filled with zeros and costs its whole size at once (memory is committed, not touched). An existing one
-    /// is taken as it is if it has at least `size` bytes and lets this process read and write: [`size`](Segment::size)
-    /// says how large it really is, and whatever it holds is still there.
+    /// A new segment is filled with zeros and costs its whole size at once (memory is committed, not
+    /// touched). An existing one is taken as it is if it has at least `size` bytes and lets this process read
+    /// and write: [`size`](Segment::size) says how large it really is, and whatever it holds is still there.
     ///
     /// # Errors
     ///
     /// | errno | meaning |
     /// | --- | --- |
     /// | EACCES | the existing segment does not let this process read and write |
-    /// | EINVAL | the existing segment is smaller; or there is none, and `size` is 0 or above `kernel.shmmax` |
+    /// | EINVAL | the existing segment is smaller; or there is none, and `size` is 0 or too large |
     /// | ENOSPC | the namespace has as many segments (`kernel.shmmni`) or pages (`kernel.shmall`) as it may |
     /// | ENOMEM | no memory |
     pub fn create(key: Key, size: usize) -> Result<Self> {
@@ -97,7 +98,7 @@ impl Segment {
         SegmentOptions::new().create_new(key, size)
     }
 
-    /// `shmget(key, at_least, 0400)` - finds the segment that has `key`, of `at_least` so many bytes (0 for any).
+    /// `shmget(key, at_least, 0400)` - finds the segment that has `key`, if it is large enough.
     ///
     /// # Errors
     ///
@@ -107,7 +108,8 @@ impl Segment {
     /// | EINVAL | the segment is smaller |
     /// | EACCES | the segment does not let this process read |
     ///
-    /// Refused without a call for [`Key::PRIVATE`], under which `shmget` would make a segment and not find one.
+    /// Refused without a call for [`Key::PRIVATE`], under which `shmget` would make a segment and not find
+    /// one.
     pub fn open(key: Key, at_least: usize) -> Result<Self> {
         SegmentOptions::new().open(key, at_least)
     }
@@ -120,7 +122,8 @@ impl Segment {
     pub fn from_id(id: SegmentId) -> Result<Self> {
         let size = match sys::shmctl_stat(id.number()) {
             Ok(raw) => raw.shm_segsz,
-            // The size is no secret, and what may be done is decided when it is done: a stranger's segment is found too.
+            // The size is no secret, and what may be done is decided when it is done: a stranger's segment is
+            // found too.
             Err(errno) => diagnosis::look(id).ok_or_else(|| diagnosis::control(id, "IPC_STAT", errno))?.size,
         };
         Ok(Self { id, size })
@@ -151,7 +154,8 @@ impl Segment {
     ///
     /// # Errors
     ///
-    /// EACCES: the mode bits do not let this process read. EINVAL, EIDRM: it was removed, and the last attachment is gone.
+    /// EACCES: the mode bits do not let this process read. EINVAL, EIDRM: it was removed, and the last
+    /// attachment is gone.
     pub fn stat(&self) -> Result<SegmentStat> {
         let raw = sys::shmctl_stat(self.id.number())
             .map_err(|errno| diagnosis::control(self.id, "IPC_STAT", errno))?;
@@ -177,7 +181,8 @@ impl Segment {
 
     /// `shmat(id, NULL, SHM_RDONLY)` - maps the whole segment for looking only.
     ///
-    /// What it shows can still change at any moment, since others write. It cannot be made writable afterwards.
+    /// What it shows can still change at any moment, since others write. It cannot be made writable
+    /// afterwards.
     ///
     /// # Errors
     ///
@@ -206,8 +211,8 @@ impl Segment {
 
 /// A segment that is removed when this is dropped.
 ///
-/// It covers returns, `?` and panics. It does not cover `kill -9`, `abort` or `process::exit`, which run no destructors: for those
-/// attach first and remove at once, and the kernel does the rest.
+/// It covers returns, `?` and panics. It does not cover `kill -9`, `abort` or `process::exit`, which run no
+/// destructors: for those attach first and remove at once, and the kernel does the rest.
 ///
 /// After a `fork` both processes hold one, and the first to drop it removes the segment.
 #[derive(Debug)]
@@ -248,7 +253,8 @@ impl Deref for OwnedSegment {
 impl Drop for OwnedSegment {
     fn drop(&mut self) {
         if !self.keep {
-            // A destructor has nobody to tell; that somebody else was faster is the usual failure. `remove` tells.
+            // A destructor has nobody to tell; that somebody else was faster is the usual failure. `remove`
+            // tells.
             drop(self.segment.remove());
         }
     }

@@ -34,12 +34,14 @@ pub struct SegmentStat {
     pub creator_uid: u32,
     /// The creator's group.
     pub creator_gid: u32,
-    /// The process that made it, which may be long gone; 0 when it is in a pid namespace that cannot be seen from here.
+    /// The process that made it, which may be long gone; 0 when it is in a pid namespace that cannot be seen
+    /// from here.
     pub creator_pid: u32,
-    /// The process that last attached or detached, `None` when nobody ever did (or it cannot be seen from here).
+    /// The process that last attached or detached, `None` when nobody ever did (or it cannot be seen from
+    /// here).
     pub last_pid: Option<u32>,
-    /// How many *mappings* of it there are, in all processes. Not how many processes: `fork` doubles a process's share,
-    /// and an `mprotect` of one page splits one mapping into two or three.
+    /// How many *mappings* of it there are, in all processes. Not how many processes: `fork` doubles a
+    /// process's share, and an `mprotect` of one page splits one mapping into two or three.
     pub attached: u64,
     /// When it was last attached.
     pub attached_at: Option<SystemTime>,

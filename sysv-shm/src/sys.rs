@@ -66,12 +66,14 @@ pub(crate) fn shmget(key: i32, size: usize, flags: c_int) -> Result<c_int, Errno
 ///
 /// [shmat(2)]: https://man7.org/linux/man-pages/man2/shmat.2.html
 pub(crate) fn shmat(id: c_int, flags: c_int) -> Result<NonNull<c_void>, Errno> {
-    // SAFETY: shmat(2) with address NULL (so SHM_REMAP is refused) replaces no mapping: memory that exists stays as it is.
+    // SAFETY: shmat(2) with address NULL (so SHM_REMAP is refused) replaces no mapping: memory that exists
+    // stays as it is.
     let address = unsafe { libc::shmat(id, ptr::null(), flags) };
     if address.addr() == usize::MAX {
         return Err(Errno::last());
     }
-    // The kernel never chooses address 0 (`vm.mmap_min_addr`); if it did, nobody could use it, and this says so.
+    // The kernel never chooses address 0 (`vm.mmap_min_addr`); if it did, nobody could use it, and this says
+    // so.
     NonNull::new(address).ok_or(Errno::ENOMEM)
 }
 
@@ -99,7 +101,8 @@ pub(crate) fn shmctl_stat(id: c_int) -> Result<shmid_ds, Errno> {
     Ok(unsafe { buffer.assume_init() })
 }
 
-/// `shmctl(index, SHM_STAT_ANY, buffer)` - the same by index, without any permission (Linux 4.17); gives the id too.
+/// `shmctl(index, SHM_STAT_ANY, buffer)` - the same by index, without any permission (Linux 4.17); gives the
+/// id too.
 pub(crate) fn shmctl_stat_any(index: c_int) -> Result<(c_int, shmid_ds), Errno> {
     let mut buffer = MaybeUninit::<shmid_ds>::uninit();
     // SAFETY: SHM_STAT_ANY writes one `shmid_ds`, for which the buffer has room.
@@ -128,6 +131,7 @@ pub(crate) fn shmctl_usage() -> Result<Usage, Errno> {
     let mut buffer = MaybeUninit::<Usage>::zeroed();
     // SAFETY: SHM_INFO writes one `shm_info`, whose layout `Usage` has.
     Errno::result(unsafe { libc::shmctl(0, SHM_INFO, buffer.as_mut_ptr().cast()) })?;
-    // SAFETY: the call succeeded, so the kernel has filled the buffer (and what padding it left was zero before).
+    // SAFETY: the call succeeded, so the kernel has filled the buffer (and what padding it left was zero
+    // before).
     Ok(unsafe { buffer.assume_init() })
 }

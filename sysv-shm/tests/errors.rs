@@ -1,6 +1,7 @@
-//! Bad input and refusals: each says the call, its operands, the errno and what it means here, and leaves nothing.
+//! Bad input and refusals: each says the call, its operands, the errno and what it means here, and leaves
+//! nothing.
 //!
-//! [`private`] fails a test that leaves a segment behind; [`refused`] makes sure that none came and nothing is attached.
+//! [`private`] fails a test that leaves a segment behind, [`refused`] one that makes or attaches any.
 
 mod support;
 
@@ -11,7 +12,8 @@ use sysv_shm::{Error, Key, Result, Segment, SegmentId, SegmentOptions};
 
 const KEY: Key = Key::new(0x0001_2345);
 
-/// Asserts what a refused call says, and that it changed nothing: as many segments as before, as often attached.
+/// Asserts what a refused call says, and that it changed nothing: as many segments as before, as often
+/// attached.
 #[track_caller]
 fn refused<T: std::fmt::Debug>(call: impl FnOnce() -> Result<T>, text: &str) -> Error {
     let before = attached();
@@ -49,16 +51,16 @@ fn a_size_that_no_segment_can_have() {
         let error = refused(
             || Segment::create(KEY, most),
             &format!(
-                "shmget(0x00012345, {most}, IPC_CREAT | 0600): EINVAL, {most} bytes are above the limit of a segment, \
-                 kernel.shmmax = {limit}"
+                "shmget(0x00012345, {most}, IPC_CREAT | 0600): EINVAL, {most} bytes are above the limit of a \
+                 segment, kernel.shmmax = {limit}"
             ),
         );
         assert!(error.is_limit());
         let error = refused(
             || Segment::create(KEY, limit),
             &format!(
-                "shmget(0x00012345, {limit}, IPC_CREAT | 0600): EINVAL, {limit} bytes are more than a file in the \
-                 kernel's tmpfs can have"
+                "shmget(0x00012345, {limit}, IPC_CREAT | 0600): EINVAL, {limit} bytes are more than a file \
+                 in the kernel's tmpfs can have"
             ),
         );
         assert!(error.is_limit());
@@ -84,8 +86,8 @@ fn a_key_that_is_taken_or_too_small_or_absent() {
             let error = refused(
                 call,
                 &format!(
-                    "shmget(0x00012345, 5001, {flags}): EINVAL, the segment with this key (id {id}) has 5000 bytes, 5001 \
-                     were asked for"
+                    "shmget(0x00012345, 5001, {flags}): EINVAL, the segment with this key (id {id}) has 5000 \
+                     bytes, 5001 were asked for"
                 ),
             );
             assert!(error.is_too_small() && error.raw_os_error() == Some(libc::EINVAL));
@@ -93,8 +95,8 @@ fn a_key_that_is_taken_or_too_small_or_absent() {
         refused(
             || Segment::create_new(KEY, 0),
             &format!(
-                "shmget(0x00012345, 0, IPC_CREAT | IPC_EXCL | 0600): EEXIST, the key is taken: id {id} has mode 0600 and \
-                 belongs to uid {uid}"
+                "shmget(0x00012345, 0, IPC_CREAT | IPC_EXCL | 0600): EEXIST, the key is taken: id {id} has \
+                 mode 0600 and belongs to uid {uid}"
             ),
         );
     });
@@ -211,7 +213,8 @@ fn mode_bits_that_do_not_let_us_in() {
         assert_eq!(SegmentOptions::new().mode(0).open(Key::new(7), 0).unwrap().size(), 4096);
         assert_eq!(Segment::from_id(b).unwrap().size(), 4096);
         drop(Segment::open(KEY, 1).unwrap().attach_read_only::<AtomicU32>().unwrap());
-        // What is new and grants nothing is still made, and can be removed: that takes ownership, not mode bits.
+        // What is new and grants nothing is still made, and can be removed: that takes ownership, not mode
+        // bits.
         SegmentOptions::new().mode(0).create(Key::new(8), 4096).unwrap().remove().unwrap();
     });
 }
@@ -239,8 +242,8 @@ fn a_segment_of_somebody_else_cannot_be_removed() {
                 let error = refused(
                     || Segment::open(KEY, 0)?.remove(),
                     &format!(
-                        "shmctl({id}, IPC_RMID): EPERM, only its owner and its creator may, or CAP_SYS_ADMIN: id {id} \
-                         has mode 0666 and belongs to uid {owner}"
+                        "shmctl({id}, IPC_RMID): EPERM, only its owner and its creator may, or \
+                         CAP_SYS_ADMIN: id {id} has mode 0666 and belongs to uid {owner}"
                     ),
                 );
                 assert!(error.is_permission_denied() && error.raw_os_error() == Some(libc::EPERM));
@@ -259,8 +262,8 @@ fn a_namespace_with_all_the_segments_it_may_have() {
         let error = refused(
             || Segment::create(KEY, 1),
             &format!(
-                "shmget(0x00012345, 1, IPC_CREAT | 0600): ENOSPC, this IPC namespace has {most} segments, and its limit \
-                 is kernel.shmmni = {most}"
+                "shmget(0x00012345, 1, IPC_CREAT | 0600): ENOSPC, this IPC namespace has {most} segments, \
+                 and its limit is kernel.shmmni = {most}"
             ),
         );
         assert!(error.is_limit() && error.raw_os_error() == Some(libc::ENOSPC));
@@ -272,14 +275,15 @@ fn a_namespace_with_all_the_segments_it_may_have() {
 fn a_namespace_with_all_the_pages_it_may_have() {
     private(|| {
         let _first = Segment::create(Key::PRIVATE, 5 * 4096).unwrap().remove_on_drop();
-        // The limits under /proc/sys/kernel are those of the namespace of whoever opens them: the machine's stay.
+        // The limits under /proc/sys/kernel are those of the namespace of whoever opens them: the machine's
+        // stay.
         if let Err(error) = std::fs::write("/proc/sys/kernel/shmall", "8") {
             return skip("kernel.shmall", &format!("it cannot be set in this namespace: {error}"));
         }
         let error = refused(
             || Segment::create(KEY, 3 * 4096 + 1),
-            "shmget(0x00012345, 12289, IPC_CREAT | 0600): ENOSPC, 12289 bytes on top of the 5 pages that this IPC \
-             namespace has are above its kernel.shmall = 8 pages",
+            "shmget(0x00012345, 12289, IPC_CREAT | 0600): ENOSPC, 12289 bytes on top of the 5 pages that \
+             this IPC namespace has are above its kernel.shmall = 8 pages",
         );
         assert!(error.is_limit());
         Segment::create(KEY, 3 * 4096).unwrap().remove().unwrap();
@@ -287,8 +291,8 @@ fn a_namespace_with_all_the_pages_it_may_have() {
         std::fs::write("/proc/sys/kernel/shmmax", "4096").unwrap();
         let error = refused(
             || Segment::create(KEY, 4097),
-            "shmget(0x00012345, 4097, IPC_CREAT | 0600): EINVAL, 4097 bytes are above the limit of a segment, \
-             kernel.shmmax = 4096",
+            "shmget(0x00012345, 4097, IPC_CREAT | 0600): EINVAL, 4097 bytes are above the limit of a \
+             segment, kernel.shmmax = 4096",
         );
         assert!(error.is_limit());
     });
@@ -304,8 +308,8 @@ fn more_memory_than_the_machine_has() {
         let error = refused(
             || Segment::create(KEY, size),
             &format!(
-                "shmget(0x00012345, {size}, IPC_CREAT | 0600): ENOMEM, no memory for {size} bytes: all of a segment is \
-                 charged when it is made"
+                "shmget(0x00012345, {size}, IPC_CREAT | 0600): ENOMEM, no memory for {size} bytes: all of a \
+                 segment is charged when it is made"
             ),
         );
         assert!(error.is_limit() && error.raw_os_error() == Some(libc::ENOMEM));

@@ -78,7 +78,8 @@ fn a_new_segment_is_as_it_was_asked_for() {
         let again = SegmentOptions::new().mode(0o600).create(KEY, 1).unwrap();
         assert_eq!(again.stat().unwrap().mode, 0o640);
 
-        // It is zeros all through, and its last page is shared to the page's end only behind the API: the tail ends at 5000.
+        // It is zeros all through, and its last page is shared to the page's end only behind the API: the
+        // tail ends at 5000.
         let attachment = segment.attach::<()>().unwrap();
         assert_eq!((attachment.len(), attachment.tail_len()), (5000, 5000));
         let mut bytes = vec![0xee; 5000];
@@ -141,7 +142,7 @@ fn a_handle_owns_nothing_and_a_guard_removes() {
         kept.remove_on_drop().remove().unwrap();
 
         let guard = Segment::create_new(KEY, 4096).unwrap().remove_on_drop();
-        guard.segment_is_removed_by_somebody_else();
+        Segment::from_id(guard.id()).unwrap().remove().unwrap(); // somebody else was faster
         assert!(guard.remove().unwrap_err().is_removed(), "removing says what dropping keeps to itself");
 
         let panicked = std::panic::catch_unwind(|| {
@@ -151,17 +152,6 @@ fn a_handle_owns_nothing_and_a_guard_removes() {
         assert!(panicked.is_err());
         assert_eq!(segments(), [""; 0]);
     });
-}
-
-/// Reads as what it does.
-trait Meanwhile {
-    fn segment_is_removed_by_somebody_else(&self);
-}
-
-impl Meanwhile for Segment {
-    fn segment_is_removed_by_somebody_else(&self) {
-        Self::from_id(self.id()).unwrap().remove().unwrap();
-    }
 }
 
 #[test]
@@ -191,7 +181,8 @@ fn the_maps_file_shows_key_id_and_permissions() {
         let _writable = segment.attach::<()>().unwrap();
         let _read_only = segment.attach_read_only::<()>().unwrap();
         let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
-        // Other tests of this process have segments with the same id, each in a namespace of its own: by the key's name.
+        // Other tests of this process have segments with the same id, each in a namespace of its own: by the
+        // key's name.
         let mut seen: Vec<(String, String)> = Vec::new();
         for line in maps.lines().filter(|line| line.ends_with("/SYSV00012345 (deleted)")) {
             let fields: Vec<&str> = line.split_whitespace().collect();
@@ -225,7 +216,8 @@ fn the_tail_begins_behind_the_head_and_never_overlaps_it() {
 #[test]
 fn an_id_that_is_another_segment_by_now_is_not_mapped_at_the_old_size() {
     private(|| {
-        // The same id in two namespaces: the first segment of each has id 0 (or whatever a new namespace begins with).
+        // The same id in two namespaces: the first segment of each has id 0 (or whatever a new namespace
+        // begins with).
         let large = Segment::create_new(Key::PRIVATE, 1 << 20).unwrap().remove_on_drop();
         std::thread::scope(|scope| {
             scope.spawn(|| {
@@ -238,8 +230,8 @@ fn an_id_that_is_another_segment_by_now_is_not_mapped_at_the_old_size() {
                     assert_eq!(
                         error.to_string(),
                         format!(
-                            "shmat({id}, NULL, 0): refused, id {id} is another segment by now, of 4096 bytes instead of \
-                             1048576"
+                            "shmat({id}, NULL, 0): refused, id {id} is another segment by now, of 4096 bytes \
+                             instead of 1048576"
                         )
                     );
                     assert_eq!(small.stat().unwrap().attached, 0, "what was mapped to see that is unmapped");

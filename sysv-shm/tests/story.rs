@@ -39,7 +39,8 @@ fn two_processes_meet_under_a_key() {
         command.args(["two_processes_meet_under_a_key", "--exact", "--nocapture"]);
         let mut client = Leashed(command.env(ROLE, "yes").stdout(Stdio::null()).spawn().unwrap());
 
-        // Each sees what the other wrote. The client leaves its mapping in place until we have looked at the counts.
+        // Each sees what the other wrote. The client leaves its mapping in place until we have looked at the
+        // counts.
         let ended_early = wait_while(&meeting.client, 0, || client.try_wait().unwrap().is_some());
         assert!(!ended_early, "the client ended without an answer");
         assert_eq!(meeting.client.load(Ordering::Acquire), 42);
@@ -75,7 +76,8 @@ fn client() {
     wait_while(&meeting.server, 41, || false);
 }
 
-/// Sleeps in the kernel while `word` is `value`; true when `given_up` said so first. It is asked once a second.
+/// Sleeps in the kernel while `word` is `value`; true when `given_up` said so first. It is asked once a
+/// second.
 fn wait_while(word: &AtomicU32, value: u32, mut given_up: impl FnMut() -> bool) -> bool {
     let second = futex::Timespec { tv_sec: 1, tv_nsec: 0 };
     while word.load(Ordering::Acquire) == value {

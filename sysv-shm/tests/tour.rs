@@ -1,4 +1,5 @@
-//! The tour's ways to go wrong: no server, Ctrl-C, a stale segment, a second server, a client killed in the middle.
+//! The tour's ways to go wrong: no server, Ctrl-C, a stale segment, a second server, a client killed in the
+//! middle.
 
 mod support;
 
@@ -148,7 +149,8 @@ fn a_stale_segment_is_named_and_taken_over() {
 
         let server = Role::start("server").until("waits for a client");
         let named = format!(
-            "found a stale segment under the key 0x53484d31, of 4096 bytes, id {id}; pid {pid}, which made it, is gone"
+            "found a stale segment under the key 0x53484d31, of 4096 bytes, id {id}; pid {pid}, which made \
+             it, is gone"
         );
         assert!(server.said.contains(&named), "no \"{named}\" in:\n{}", server.said);
         assert!(server.said.contains("takes the key over"));

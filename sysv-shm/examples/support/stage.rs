@@ -1,4 +1,5 @@
-//! Two real processes in one example: the program starts itself again, once per role, and shows what they print.
+//! Two real processes in one example: the program starts itself again, once per role, and shows what they
+//! print.
 
 use std::fs::OpenOptions;
 use std::io::{self, BufRead, BufReader, PipeReader, Stdout, Write};
@@ -7,8 +8,8 @@ use std::process::{Child, Command, Stdio};
 
 /// The pipe into which every role prints.
 ///
-/// One pipe for all keeps their lines in the order in which they were written. This process holds no writing end of
-/// it, so reading ends when the last role ends: a role that fails early cannot leave us waiting.
+/// One pipe for all keeps their lines in the order in which they were written. This process holds no writing
+/// end of it, so reading ends when the last role ends: a role that fails early cannot leave us waiting.
 #[derive(Debug)]
 pub struct Stage {
     lines: BufReader<PipeReader>,
@@ -33,7 +34,8 @@ impl Stage {
     pub fn enter(&mut self, role: &'static str) -> io::Result<Actor> {
         let output = match self.first.take() {
             Some(writer) => Stdio::from(writer),
-            // A pipe can be opened again for writing through /proc, which spares us from holding a writing end.
+            // A pipe can be opened again for writing through /proc, which spares us from holding a writing
+            // end.
             None => {
                 let path = format!("/proc/self/fd/{}", self.lines.get_ref().as_raw_fd());
                 Stdio::from(OpenOptions::new().write(true).open(path)?)

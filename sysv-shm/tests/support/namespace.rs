@@ -1,8 +1,9 @@
-//! A private IPC namespace for one test: no other test sees its keys, and a failing test leaves nothing on the machine.
+//! A private IPC namespace for one test: no other test sees its keys, and a failing test leaves nothing on
+//! the machine.
 //!
-//! A process with CAP_SYS_ADMIN lets one thread unshare its IPC namespace, which takes a tenth of a millisecond. Without
-//! the capability a user namespace has to come first, and a process with threads cannot make one; so the test runs
-//! itself again under `unshare`(1), which makes both and then becomes the test.
+//! A process with CAP_SYS_ADMIN lets one thread unshare its IPC namespace, which takes a tenth of a
+//! millisecond. Without the capability a user namespace has to come first, and a process with threads cannot
+//! make one; so the test runs itself again under `unshare`(1), which makes both and then becomes the test.
 
 use std::env;
 use std::fs;
@@ -19,7 +20,8 @@ const INSIDE: &str = "SYSV_SHM_TEST_INSIDE";
 
 /// Runs `test` in an IPC namespace of its own and fails if it leaves a segment there.
 ///
-/// The thread that calls this keeps its namespace; `test` runs in another. Children that it starts share the new namespace.
+/// The thread that calls this keeps its namespace; `test` runs in another. Children that it starts share the
+/// new namespace.
 pub(crate) fn private(test: impl FnOnce() + Send) {
     let outcome = thread::scope(|scope| {
         let name = thread::current().name().unwrap_or_default().to_owned();
@@ -56,7 +58,8 @@ fn checked(test: impl FnOnce()) {
 
 /// Runs the test called `name` of this program in a user and an IPC namespace of its own.
 ///
-/// As root of that user namespace, for the capabilities of any other user would not survive the start of the program.
+/// As root of that user namespace, for the capabilities of any other user would not survive the start of the
+/// program.
 fn run_again(name: &str) {
     let program = env::current_exe().expect("the path of this test");
     let arguments = [name, "--exact", "--nocapture", "--test-threads=1"];
