@@ -6,6 +6,7 @@ use std::os::unix::fs::FileExt;
 
 use fd_shm::{FixedFd, Memfd, MemfdOptions, Seals};
 use nix::errno::Errno;
+use rustix::fs::FallocateFlags;
 
 /// What is tried on a memory file of 8192 bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -113,6 +114,18 @@ fn a_future_write_seal_leaves_old_mappings_writing() {
     reader.copy_out(0, &mut seen).expect("inside");
     assert_eq!(&seen, b"still");
     assert!(fixed(&memfd).map::<()>().is_err_and(|e| e.is_sealed()));
+}
+
+#[test]
+fn a_hole_punched_by_a_peer_reads_as_zero_and_breaks_nothing() {
+    let memfd = sealed(Seals::SHRINK | Seals::GROW);
+    let mapping = fixed(&memfd).map::<()>().expect("a mapping");
+    mapping.copy_in(4000, &[7; 200]).expect("inside, over the end of a page");
+    let hole = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
+    rustix::fs::fallocate(&memfd, hole, 0, 4096).expect("no seal but WRITE and FUTURE_WRITE forbids it");
+    let mut seen = [1; 200];
+    mapping.copy_out(4000, &mut seen).expect("inside");
+    assert_eq!((&seen[..96], &seen[96..]), (&[0; 96][..], &[7; 104][..]));
 }
 
 #[test]
