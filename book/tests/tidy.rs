@@ -7,7 +7,22 @@ use std::process::Command;
 use book::workspace;
 
 /// The files that may hold `unsafe`, each with the promise that it exists to make.
-const UNSAFE_FILES: [(&str, &str); 1] = [("book/program/sys.rs", "close_range(2) is wrapped by no crate")];
+const UNSAFE_FILES: [(&str, &str); 14] = [
+    ("benches/src/floor/futex.rs", "the raw floor: futex(2)"),
+    ("benches/src/floor/memfd.rs", "the raw floor: memfd_create(2), fcntl(2)"),
+    ("benches/src/floor/memory.rs", "the raw floor: mmap(2), and memory through raw pointers"),
+    ("benches/src/floor/socket.rs", "the raw floor: sendmsg(2), recvmsg(2)"),
+    ("benches/src/floor/system_v.rs", "the raw floor: shmget(2), shmat(2), shmctl(2)"),
+    ("book/program/sys.rs", "close_range(2) is wrapped by no crate"),
+    ("fd-shm/src/copy.rs", "bulk copies that the compiler cannot see"),
+    ("fd-shm/src/mapping.rs", "the promise that a mapping stays mapped"),
+    ("fd-shm/src/shareable.rs", "the promise that a type may lie in shared memory"),
+    ("fd-shm/src/sys.rs", "kcmp(2) is wrapped by no crate"),
+    ("sysv-shm/src/attachment.rs", "the promise that an attachment stays attached"),
+    ("sysv-shm/src/copy.rs", "bulk copies that the compiler cannot see"),
+    ("sysv-shm/src/shareable.rs", "the promise that a type may lie in shared memory"),
+    ("sysv-shm/src/sys.rs", "shmget(2), shmat(2), shmdt(2), shmctl(2) are wrapped by no crate"),
+];
 
 /// A file is read in one sitting.
 const MOST_LINES: usize = 400;
