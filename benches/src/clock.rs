@@ -8,8 +8,9 @@ use crate::Failure;
 pub trait Subject {
     /// Does the operation `count` times.
     ///
-    /// Whatever prepares the repetitions comes before `clock.start()`. After each operation comes `clock.tick()`; a
-    /// subject whose operations overlap (a stream of messages) calls `clock.finish(count)` once instead.
+    /// Whatever prepares the repetitions comes before `clock.start()`. After each operation comes
+    /// `clock.tick()`; a subject whose operations overlap (a stream of messages) calls
+    /// `clock.finish(count)` once instead.
     ///
     /// # Errors
     ///
@@ -19,8 +20,8 @@ pub trait Subject {
 
 /// A clock that is read once every `per_lap` operations.
 ///
-/// Reading it costs tens of nanoseconds, as much as a spinning round trip: short operations share a lap, and long ones have
-/// one each, so that their tails can be seen.
+/// Reading it costs tens of nanoseconds, as much as a spinning round trip: short operations share a lap,
+/// and long ones have one each, so that their tails can be seen.
 #[derive(Debug)]
 pub struct Clock {
     /// Operations between two readings.

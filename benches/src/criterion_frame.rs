@@ -1,7 +1,7 @@
 //! The subjects of a question under criterion.
 //!
-//! Criterion measures one subject after the other, and has no notion of a second process: its strength is its statistics
-//! and the comparison with the last run. What needs turns and tails is in the report.
+//! Criterion measures one subject after the other, and has no notion of a second process: its strength is
+//! its statistics and the comparison with the last run. What needs turns and tails is in the report.
 
 use std::cell::RefCell;
 use std::process::ExitCode;
@@ -13,7 +13,8 @@ use crate::{Clock, Effort, Entry, Failure, Place, Question, Role, become_if_aske
 
 /// The `main` of a criterion program: all subjects of one question.
 ///
-/// It takes criterion's arguments, among them `--test` (each subject once), which is what a run without `--bench` means.
+/// It takes criterion's arguments, among them `--test` (each subject once), which is what a run without
+/// `--bench` means.
 pub fn criterion_main(question: Question) -> ExitCode {
     if let Some(code) = become_if_asked() {
         return code;
@@ -43,7 +44,8 @@ fn run(question: Question) -> Result<(), Failure> {
     failed.into_inner().map_or(Ok(()), Err)
 }
 
-/// Measures one subject. Criterion's closures cannot fail: the first failure is kept, and the rest is skipped.
+/// Measures one subject. Criterion's closures cannot fail: the first failure is kept, and the rest is
+/// skipped.
 fn bench(criterion: &mut Criterion, question: Question, mut entry: Entry, failed: &RefCell<Option<Failure>>) {
     let mut group = criterion.benchmark_group(question.title());
     let role = match entry.role {

@@ -5,8 +5,8 @@ use std::io;
 
 /// A benchmark could not run.
 ///
-/// Every failure ends the whole run: a table with a hole in it compares nothing. So there is nothing to branch on, only
-/// something to say.
+/// Every failure ends the whole run: a table with a hole in it compares nothing. So there is nothing to
+/// branch on, only something to say.
 #[derive(Debug)]
 pub struct Failure {
     /// The sentence.
@@ -21,7 +21,8 @@ impl Failure {
         Self { text: text.into(), errno: None }
     }
 
-    /// `call: ERRNO, meaning` for a system call that failed; `call` with its operands, as one would write it in C.
+    /// `call: ERRNO, meaning` for a system call that failed; `call` with its operands, as one would write
+    /// it in C.
     pub fn call(call: impl fmt::Display, error: &io::Error) -> Self {
         let errno = error.raw_os_error();
         let text = match errno.map(nix::errno::Errno::from_raw) {

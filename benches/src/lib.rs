@@ -1,16 +1,17 @@
-//! Benchmarks that compare ways in which processes share memory, and hold this workspace's libraries against raw calls.
+//! Benchmarks that compare ways in which processes share memory, and hold this workspace's libraries
+//! against raw calls.
 //!
 //! # Layout
 //!
 //! * [`Question`], [`Row`], [`Report`]: what a run finds; [`Environment`]: where; [`table`]: as text;
 //! * [`prepare`] and the files in `questions/`: the subjects, each of them two halves in two processes;
 //! * [`SecondProcess`]: the other half, this program started again; [`Place`]: CPUs and namespace;
-//! * [`measure`]: subjects in turns, laps of a [`Clock`], medians and percentiles;
+//! * [`measure()`]: subjects in turns, laps of a [`Clock`], medians and percentiles;
 //! * `memory.rs`: the four memories that ping-pong and the ring run on; `floor/`: the raw system calls;
 //! * `criterion_frame.rs`: the same subjects under criterion.
 //!
-//! What a second process writes is never reached through a plain reference here either: raw memory goes through atomics
-//! and libc's memcpy, ours through our libraries.
+//! What a second process writes is never reached through a plain reference here either: raw memory goes
+//! through atomics and libc's memcpy, ours through our libraries.
 
 mod clock;
 mod criterion_frame;

@@ -9,9 +9,11 @@ use benches::table::Table;
 use benches::{Effort, Environment, Failure, Place, Question, Report, become_if_asked, measure, prepare};
 use clap::Parser;
 
-/// Compares ways in which processes share memory, and holds this workspace's libraries against raw system calls.
+/// Compares ways in which processes share memory, and holds this workspace's libraries against raw system
+/// calls.
 ///
-/// Takes about half a minute. Close other programs first: with less than two idle CPUs the figures are about the others.
+/// Takes about half a minute. Close other programs first: with less than two idle CPUs the figures are
+/// about the others.
 #[derive(Debug, Parser)]
 #[command(name = "benches", version)]
 struct Arguments {

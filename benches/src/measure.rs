@@ -21,7 +21,7 @@ pub struct Effort {
 
 impl Effort {
     /// The run that figures are quoted from.
-    pub const FULL: Self = Self { batches: 60, batch: Duration::from_millis(5), largest: 16 << 20 };
+    pub const FULL: Self = Self { batches: 50, batch: Duration::from_millis(4), largest: 16 << 20 };
 
     /// A run that shows that everything works, and little more.
     pub const QUICK: Self = Self { batches: 8, batch: Duration::from_millis(1), largest: 1 << 20 };
@@ -116,7 +116,8 @@ pub fn measure(question: Question, entries: &mut [Entry], effort: Effort) -> Res
 
 /// Warms each subject up, and finds how often it fits into a batch.
 ///
-/// Subjects of one name and size get the same pace, whoever does the work: that of the first, which is the floor.
+/// Subjects of one name and size get the same pace, whoever does the work: that of the first, which is the
+/// floor.
 fn find_paces(entries: &mut [Entry], effort: Effort) -> Result<Vec<Pace>, Failure> {
     let mut found: BTreeMap<(&str, u64), Pace> = BTreeMap::new();
     let mut paces = Vec::new();
@@ -147,7 +148,8 @@ fn find_pace(work: &mut dyn Subject, batch: Duration) -> Result<Pace, Failure> {
 }
 
 /// The pace for an operation of `time`, in a batch of `batch`: whole laps, at least one.
-#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // a float cast saturates, and times are positive
+// A float cast saturates, and times are not negative.
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
 fn pace(time: f64, batch: f64) -> Pace {
     let per_lap = (SHORTEST_LAP / time).ceil().max(1.0) as u64;
     let laps = (batch / time / per_lap as f64).round().max(1.0) as u64;

@@ -1,7 +1,7 @@
 //! The four memories that ping-pong and the ring are played on: System V and memfd, raw and ours.
 //!
-//! The games are written once, over [`Memory`]; compiled for each of the four, they differ in nothing but how the memory
-//! is reached. So a ratio is the price of our library, not that of another loop.
+//! The games are written once, over [`Memory`]; compiled for each of the four, they differ in nothing but
+//! how the memory is reached. So a ratio is the price of our library, not that of another loop.
 
 use std::os::fd::OwnedFd;
 use std::sync::atomic::AtomicU32;
@@ -278,7 +278,8 @@ macro_rules! raw_memory {
 }
 raw_memory!(RawSystemV, RawMemfd);
 
-/// Ours are reached as a program with our libraries reaches them: the words by `Deref`, the data by bulk copies.
+/// Ours are reached as a program with our libraries reaches them: the words by `Deref`, the data by bulk
+/// copies.
 macro_rules! our_memory {
     ($($ours:ty),+) => {$(
         impl Memory for $ours {

@@ -12,7 +12,8 @@ use crate::memory::ModelId;
 /// The second process is told to do something, and answers with a number when it is done.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum Order {
-    /// Get ready for a part; the answer is 0. As many messages with a descriptor follow as `descriptors` says.
+    /// Get ready for a part; the answer is 0. As many messages with a descriptor follow as `descriptors`
+    /// says.
     Join(Join),
     /// Play the part `count` times; the answer is the sum of what was read, where something is.
     Run {

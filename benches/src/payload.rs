@@ -1,8 +1,10 @@
-//! What is written and read: bytes that are different in each place, and their sum, so that nothing can be skipped.
+//! What is written and read: bytes that are different in each place, and their sum, so that nothing can be
+//! skipped.
 
 use crate::Failure;
 
-/// A region is read in pieces of this size: large enough for memcpy, small enough to be summed while still in the cache.
+/// A region is read in pieces of this size: large enough for memcpy, small enough to be summed while still
+/// in the cache.
 const PIECE: usize = 16 << 10;
 
 /// Bytes to be written: a pattern that depends on the place.

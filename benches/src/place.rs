@@ -19,9 +19,9 @@ pub struct Place {
 impl Place {
     /// Takes the first CPU for this process, and leaves the host's IPC namespace where that is permitted.
     ///
-    /// Both must happen before the first thread and the first child. In a namespace of our own, System V segments end
-    /// with the last of our processes, however it ends; a key there cannot meet somebody else's. Without privilege a
-    /// user namespace gives the right to make one.
+    /// Both must happen before the first thread and the first child. In a namespace of our own, System V
+    /// segments end with the last of our processes, however it ends; a key there cannot meet somebody
+    /// else's. Without privilege a user namespace gives the right to make one.
     ///
     /// # Errors
     ///

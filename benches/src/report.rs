@@ -35,21 +35,42 @@ impl Question {
         }
     }
 
-    /// What was done, and how to read the figures: one sentence under the heading.
-    pub fn reading(self) -> &'static str {
+    /// What one operation does: the first sentence under the heading.
+    pub fn work(self) -> &'static str {
         match self {
             Self::SetUp => "Create a region, map it, copy data into all of it, unmap it, destroy it.",
             Self::Joining => {
-                "Enter a region that another process holds, look at every page, leave again (by descriptor: with dup)."
+                "Enter a region that another process holds, look at every page, leave (by descriptor: with a dup)."
             }
             Self::HandOver => {
-                "Give another process a filled region; it maps it, sums every byte, unmaps it, and answers with the sum."
+                "Give another process a filled region; it maps it, sums every byte, unmaps it, answers with the sum."
             }
             Self::PingPong => {
-                "One word to the other process and one back: the way of waiting decides, not the kind of memory."
+                "A word goes to the other process, and one comes back; the next is sent after that."
             }
             Self::Throughput => {
-                "One process writes messages, another reads and sums every byte; ring readers and writers spin."
+                "One process writes messages, another reads and sums every byte; the two ends of a ring spin."
+            }
+        }
+    }
+
+    /// How to read the figures: the second sentence.
+    pub fn reading(self) -> &'static str {
+        match self {
+            Self::SetUp => {
+                "Fresh pages are the price, not the calls: 256 of them separate 1 MiB from 4 KiB, in every way alike."
+            }
+            Self::Joining => {
+                "A fault brings in one page of a System V segment, but up to 16 of a memfd: that is the gap at 1 MiB."
+            }
+            Self::HandOver => {
+                "No data travels: size costs page faults and reading. ipc-channel sums in place, the others copy out first."
+            }
+            Self::PingPong => {
+                "The way of waiting decides, not the kind of memory: compare spinning with all that sleep."
+            }
+            Self::Throughput => {
+                "Per message the kernel is dear; with large ones, memory speed and the number of copies remain."
             }
         }
     }

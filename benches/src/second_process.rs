@@ -1,11 +1,12 @@
 //! The second process: this program, started again.
 //!
-//! It is a process and not a thread, since threads share what is in question here: address space, descriptor table, page
-//! tables. It lives as long as a question, on a CPU of its own where there are two, and plays one part for each subject.
+//! It is a process and not a thread, since threads share what is in question here: address space,
+//! descriptor table, page tables. It lives as long as a question, on a CPU of its own where there are two,
+//! and plays one part for each subject.
 //!
-//! It never outlives its parent: the kernel kills it when the thread that started it ends, in whatever way. The other way
-//! round, a parent that spins on a word would wait for ever for a dead child; a thread of the parent that sleeps on the
-//! child's pidfd ends the program then.
+//! It never outlives its parent: the kernel kills it when the thread that started it ends, in whatever way.
+//! The other way round, a parent that spins on a word would wait for ever for a dead child; a thread of the
+//! parent that sleeps on the child's pidfd ends the program then.
 
 use std::ffi::OsString;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};

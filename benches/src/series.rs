@@ -43,7 +43,8 @@ impl Series {
         self.medians.extend(median(batch));
     }
 
-    /// The median over batches of their medians: a batch that was disturbed counts once, however many laps it lost.
+    /// The median over batches of their medians: a batch that was disturbed counts once, however many laps
+    /// it lost.
     pub(crate) fn median(&self) -> Option<f64> {
         median(&self.medians)
     }

@@ -1,12 +1,14 @@
 //! Waiting by looking again.
 
-/// Looks in a row before the CPU is offered to others: far more than a word needs to cross between two caches.
+/// Looks in a row before the CPU is offered to others: far more than a word needs to cross between two
+/// caches.
 const PATIENCE: u32 = 20_000;
 
 /// Looks until `there` says so.
 ///
-/// With a CPU for each of the two processes the first few looks suffice. Where they share one, or somebody else runs,
-/// whoever waits would otherwise keep the CPU from the one that it waits for until its time slice ends.
+/// With a CPU for each of the two processes the first few looks suffice. Where they share one, or somebody
+/// else runs, whoever waits would otherwise keep the CPU from the one that it waits for until its time
+/// slice ends.
 #[inline]
 pub(crate) fn until(mut there: impl FnMut() -> bool) {
     let mut looks = 0;

@@ -6,10 +6,10 @@ use crate::{Environment, Question, Report, Role, Row, Unit};
 
 /// How the columns are to be read; the table opens with it.
 const LEGEND: [&str; 5] = [
-    "ours    this workspace's library, beside the same work in raw system calls (floor), in turns in one run",
-    "raw     system calls alone      model   a way to compare with, no library of ours      peer   other's library",
-    "median  of at least 50 batches (8 with --quick), of the laps in each; batches take turns A B C, C B A, ...",
-    "p99     the bad end: 99 of 100 laps are better (throughput: of 100 batches)",
+    "role    ours: this workspace's library; floor: system calls alone; model: another way; peer: others' library",
+    "median  over the batches of a run; the rows of one question and size take turns: A B C, C B A, A B C, ...",
+    "p99     the bad end: 99 of 100 were better (throughput: of batches)",
+    "floor   the same work in raw system calls, taking turns with the row",
     "ratio   how many times worse than the floor; above 1 is always worse",
 ];
 
@@ -35,14 +35,16 @@ impl Table<'_> {
         if rows().next().is_none() {
             return Ok(());
         }
-        writeln!(f, "\n{}\n  {}\n", question.title().to_uppercase(), question.reading())?;
+        writeln!(f, "\n{}", question.title().to_uppercase())?;
+        writeln!(f, "  {}\n  {}\n", question.work(), question.reading())?;
         writeln!(
             f,
             "  {:<28} {:>8}  {:<6} {:>11} {:>11} {:>11} {:>8}",
             "way", "size", "role", "median", "p99", "floor", "ratio"
         )?;
         let mut size = None;
-        // A floor stands in the row that is held against it; it has a row of its own where that is somebody else's.
+        // A floor stands in the row that is held against it; it has a row of its own where that is somebody
+        // else's.
         let hidden = |row: &Row| row.role == Role::Floor && rows().any(|other| is_ours_of(other, row));
         for row in rows().filter(|row| !hidden(row)) {
             if size.is_some_and(|before| before != row.size) {
@@ -75,7 +77,7 @@ fn environment(f: &mut fmt::Formatter<'_>, here: &Environment) -> fmt::Result {
 
 fn line(f: &mut fmt::Formatter<'_>, row: &Row) -> fmt::Result {
     let role = match row.role {
-        Role::Floor => "raw",
+        Role::Floor => "floor",
         Role::Ours => "ours",
         Role::Model => "model",
         Role::Peer => "peer",

@@ -8,8 +8,8 @@ use std::sync::atomic::AtomicU32;
 /// `futex(word, FUTEX_WAIT, seen)` - sleeps unless the word has changed; may return for no reason.
 #[inline]
 pub(crate) fn wait(word: &AtomicU32, seen: u32) {
-    // SAFETY: the word outlives the call, and the kernel reads it as an atomic. Without a timeout there is no other pointer.
-    // EAGAIN and EINTR both mean "look again", which every caller does.
+    // SAFETY: the word outlives the call, and the kernel reads it as an atomic. Without a timeout there is
+    // no other pointer. EAGAIN and EINTR both mean "look again", which every caller does.
     unsafe { libc::syscall(libc::SYS_futex, word.as_ptr(), libc::FUTEX_WAIT, seen, ptr::null::<u8>()) };
 }
 

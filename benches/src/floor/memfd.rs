@@ -38,8 +38,8 @@ fn set_len(fd: &OwnedFd, size: usize) -> Result<(), Failure> {
 
 /// `fstat` for the size, then `mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0)`.
 ///
-/// The size is asked for because a receiver must not believe a number in a message. The seals are not looked at: these
-/// descriptors come from [`create`], in this process or its second one.
+/// The size is asked for because a receiver must not believe a number in a message. The seals are not
+/// looked at: these descriptors come from [`create`], in this process or its second one.
 pub(crate) fn map(fd: BorrowedFd<'_>) -> Result<RawMemory, Failure> {
     let stat = rustix::fs::fstat(fd).map_err(|e| Failure::call("fstat(fd)", &e.into()))?;
     let size = usize::try_from(stat.st_size).map_err(Failure::step("a size from fstat"))?;

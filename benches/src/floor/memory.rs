@@ -12,9 +12,9 @@ use crate::memory::Head;
 ///
 /// # Invariants
 ///
-/// `base` is the page-aligned address of `len` bytes of shared memory, mapped readable and writable until the drop, and of
-/// a size that nobody can lessen. Bytes before `tail` are reached as the atomics of a [`Head`] alone, those behind it by
-/// copies alone.
+/// `base` is the page-aligned address of `len` bytes of shared memory, mapped readable and writable until
+/// the drop, and of a size that nobody can lessen. Bytes before `tail` are reached as the atomics of a
+/// [`Head`] alone, those behind it by copies alone.
 #[derive(Debug)]
 pub(crate) struct RawMemory {
     base: NonNull<c_void>,
@@ -28,7 +28,8 @@ impl RawMemory {
     ///
     /// # Safety
     ///
-    /// `base` and `len` are as the invariants say; `leave(base, len)` ends the mapping and can be called once.
+    /// `base` and `len` are as the invariants say; `leave(base, len)` ends the mapping and can be called
+    /// once.
     pub(super) unsafe fn new(
         base: *mut c_void,
         len: usize,
@@ -52,7 +53,8 @@ impl RawMemory {
     /// The words at the beginning.
     pub(crate) fn head(&self) -> &Head {
         assert!(self.tail == size_of::<Head>(), "no words were set apart");
-        // SAFETY: by the invariants mapped and large enough, page-aligned; a `Head` is atomics, which may change under us.
+        // SAFETY: by the invariants mapped and large enough, page-aligned; a `Head` is atomics, which may
+        // change under us.
         unsafe { self.base.cast::<Head>().as_ref() }
     }
 
@@ -81,7 +83,8 @@ impl RawMemory {
 
 impl Drop for RawMemory {
     fn drop(&mut self) {
-        // SAFETY: by the invariants this mapping is ours and is ended here, once. What it returns cannot be acted on.
+        // SAFETY: by the invariants this mapping is ours and is ended here, once. What it returns cannot be
+        // acted on.
         unsafe { (self.leave)(self.base.as_ptr(), self.len) };
     }
 }

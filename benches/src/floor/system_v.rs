@@ -35,7 +35,8 @@ pub(crate) fn attach(id: i32, size: usize) -> Result<RawMemory, Failure> {
     if base == ptr::without_provenance_mut(usize::MAX) {
         return Err(Failure::last(format!("shmat({id}, NULL, 0)")));
     }
-    // SAFETY: just mapped, of the size that it was made with, which a segment keeps for life; `leave` is shmdt's contract.
+    // SAFETY: just mapped, of the size that it was made with, which a segment keeps for life; `leave` is
+    // shmdt's contract.
     unsafe { RawMemory::new(base, size, leave) }
 }
 

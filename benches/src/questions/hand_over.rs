@@ -1,7 +1,8 @@
 //! What does it cost until another process has a region and has read it?
 //!
-//! A round trip: the region's name or descriptor goes over a Unix socket, the receiver maps the region, sums all its
-//! bytes, unmaps it, and the sum comes back over the same socket. The region itself stands, filled, from before.
+//! A round trip: the region's name or descriptor goes over a Unix socket, the receiver maps the region,
+//! sums all its bytes, unmaps it, and the sum comes back over the same socket. The region itself stands,
+//! filled, from before.
 
 use std::io::{Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
@@ -51,7 +52,8 @@ struct Giver {
 
 /// What travels.
 enum Gift {
-    /// The id of a segment, which is kept attached: so it can be removed at once, and still be entered by its id.
+    /// The id of a segment, which is kept attached: so it can be removed at once, and still be entered by
+    /// its id.
     Id(i32, #[allow(dead_code)] RawMemory), // held for being attached
     Raw(OwnedFd),
     Ours(Region),
@@ -195,7 +197,8 @@ impl PeerGiver {
     }
 
     fn give(&self) -> Result<(), Failure> {
-        // The only way to send it and keep it: the library duplicates the descriptor and the mapping for each message.
+        // The only way to send it and keep it: the library duplicates the descriptor and the mapping for
+        // each message.
         self.there.send(self.memory.clone()).map_err(Failure::step("IpcSender::send"))?;
         expect_sum(self.back.recv().map_err(Failure::step("IpcReceiver::recv"))?, self.sum)
     }

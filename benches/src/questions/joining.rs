@@ -1,7 +1,11 @@
 //! What does it cost to enter a region that stands?
 //!
-//! The second process holds the region and has filled it, so its pages are there; entering maps them one by one, at the
-//! first look at each. A descriptor is duplicated first, in place of one that arrives: how it arrives is the next question.
+//! The second process holds the region and has filled it, so its pages are there; entering maps them one by
+//! one, at the first look at each. Here the two models differ most: a fault in a memfd's mapping brings in
+//! the pages around it as well (`map_pages` in mm/shmem.c), one in a System V attachment does not
+//! (`shm_vm_ops` in ipc/shm.c passes `fault` on, and has no `map_pages`), although the same file system holds
+//! the pages of both. A descriptor is duplicated first, in place of one that arrives: how it arrives is the
+//! next question.
 
 use std::hint::black_box;
 use std::os::fd::{AsFd, OwnedFd};
@@ -36,8 +40,8 @@ pub(super) fn entries(other: &Rc<SecondProcess>, place: Place, size: usize) -> R
     Ok(entries)
 }
 
-/// `shmget` finds the segment by its key. It must stand under it for as long as the question, so that a crash leaks it:
-/// only a namespace of our own makes that harmless.
+/// `shmget` finds the segment by its key. It must stand under it for as long as the question, so that a
+/// crash leaks it: only a namespace of our own makes that harmless.
 fn by_key(other: &Rc<SecondProcess>, size: usize) -> Result<[Entry; 2], Failure> {
     let key = FIRST_KEY | i32::try_from(size.ilog2()).unwrap_or_default();
     let segment = Rc::new(RawSegment(system_v::create(Some(key), size)?));
@@ -50,8 +54,8 @@ fn by_key(other: &Rc<SecondProcess>, size: usize) -> Result<[Entry; 2], Failure>
     Ok(held.entries("System V, by key", size, raw, ours))
 }
 
-/// `shmat` by a number that somebody has told us. Linux still lets us in after the removal, as long as the segment is
-/// attached somewhere: so it is removed as soon as the second process holds it.
+/// `shmat` by a number that somebody has told us. Linux still lets us in after the removal, as long as the
+/// segment is attached somewhere: so it is removed as soon as the second process holds it.
 fn by_id(other: &Rc<SecondProcess>, size: usize) -> Result<[Entry; 2], Failure> {
     let segment = RawSegment(system_v::create(None, size)?);
     let id = segment.0;

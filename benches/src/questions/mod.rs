@@ -1,10 +1,12 @@
-//! The questions, one file each: the subjects of the first process, and the parts that the second one plays in them.
+//! The questions, one file each: the subjects of the first process, and the parts that the second one plays
+//! in them.
 
 pub(crate) mod hand_over;
 pub(crate) mod joining;
 pub(crate) mod peer;
 pub(crate) mod ping_pong;
 pub(crate) mod set_up;
+pub(crate) mod simulated;
 pub(crate) mod throughput;
 
 use crate::Failure;
@@ -31,7 +33,8 @@ pub fn prepare(question: Question, place: Place, effort: Effort) -> Result<Vec<V
         }
         Question::HandOver => {
             let other = other()?;
-            REGIONS.into_iter().map(|size| hand_over::entries(&other, size)).collect()
+            let regions = REGIONS.into_iter().map(|size| hand_over::entries(&other, size));
+            regions.chain([simulated::entries()]).collect()
         }
         Question::PingPong => Ok(vec![ping_pong::entries(&other()?)?]),
         Question::Throughput => {

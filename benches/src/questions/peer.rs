@@ -1,7 +1,7 @@
 //! The connection that every subject of `ipc-channel` begins with.
 //!
-//! Its server listens in a directory that it makes under the temporary one, and removes as soon as the other side has
-//! connected.
+//! Its server listens in a directory that it makes under the temporary one, and removes as soon as the
+//! other side has connected.
 
 use ipc_channel::ipc::{IpcOneShotServer, IpcSender};
 use serde::{Deserialize, Serialize};

@@ -1,7 +1,8 @@
 //! How long does a word take to go there and back?
 //!
-//! The round trip of a word that cannot be sent before the last one has come back: a closed loop, which shows what one
-//! exchange costs and nothing about load. Shared memory says nothing about waiting; each way of waiting is a subject.
+//! The round trip of a word that cannot be sent before the last one has come back: a closed loop, which
+//! shows what one exchange costs and nothing about load. Shared memory says nothing about waiting; each way
+//! of waiting is a subject.
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
@@ -58,7 +59,8 @@ impl Waiting {
     /// Says `number` and waits for it to come back, or the other way round.
     #[inline]
     fn say(self, memory: &impl Memory, word: &AtomicU32, number: u32) {
-        // Release: what was written before it is seen by who hears it. Pairs with the acquire loads in `hear`.
+        // Release: what was written before it is seen by who hears it. Pairs with the acquire loads in
+        // `hear`.
         word.store(number, Ordering::Release);
         if let Self::Futex = self {
             memory.wake(word);
@@ -185,7 +187,8 @@ struct ByDescriptors {
 }
 
 impl ByDescriptors {
-    /// Takes copies of both ends of both ways: (where we write, where they read), (where they write, where we read).
+    /// Takes copies of both ends of both ways: (where we write, where they read), (where they write, where
+    /// we read).
     fn new(
         other: &Rc<SecondProcess>,
         to: (&OwnedFd, &OwnedFd),

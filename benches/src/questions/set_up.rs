@@ -1,7 +1,8 @@
 //! What does it cost to make a region, fill it, and destroy it?
 //!
-//! Every way copies the same bytes from private memory into the whole region: a page costs its first touch far more than
-//! its copy, and a region that is never touched has no pages at all. No second process: nothing is shared yet.
+//! Every way copies the same bytes from private memory into the whole region: a page costs its first touch
+//! far more than its copy, and a region that is never touched has no pages at all. No second process:
+//! nothing is shared yet.
 
 use std::os::fd::AsFd;
 

@@ -1,8 +1,8 @@
 //! How many bytes a second can one process write and another read?
 //!
-//! A stream of messages, each different from the one before; the reader copies every byte into private memory and sums
-//! it, as a receiver must that does not trust the sender, and the sum of a batch is checked. `ipc-channel`'s shared memory
-//! is summed in place: that is how it is meant to be used.
+//! A stream of messages, each different from the one before; the reader copies every byte into private
+//! memory and sums it, as a receiver must that does not trust the sender, and the sum of a batch is
+//! checked. `ipc-channel`'s shared memory is summed in place: that is how it is meant to be used.
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
@@ -121,8 +121,10 @@ fn ring<M: Model>(other: &Rc<SecondProcess>, size: usize) -> Result<Entry, Failu
 ///
 /// # Invariants
 ///
-/// `head.first` counts messages written, `head.second` messages read, both wrapping: the writer is never more than
-/// `slots` ahead. Slot `n % slots` belongs to the reader from the moment in which `first` passes `n` until `second` does.
+/// `head.first` counts messages written, `head.second` messages read, both wrapping: the writer is never
+/// more than
+/// `slots` ahead. Slot `n % slots` belongs to the reader from the moment in which `first` passes `n` until
+/// `second` does.
 struct RingEnd<M> {
     memory: M,
     size: usize,
