@@ -111,10 +111,10 @@ impl Drop for Mapped {
 
 /// A segment attached for reading and writing: a `T` at its beginning, and behind it a tail of bytes.
 ///
-/// Other processes write to this memory at any moment. So it is never a slice or a plain reference: the head is
-/// reached as a [`Shareable`] `T`, which consists of atomics, and the tail is copied in and out. The tail begins
-/// at the next multiple of 64 after the head, so that no byte is reached in both ways. With `T = ()` everything
-/// is tail.
+/// Other processes write to this memory at any moment. So it is never a slice or a plain reference: the head
+/// is reached as a [`Shareable`] `T`, which consists of atomics, and the tail is copied in and out. The tail
+/// begins at the next multiple of 64 after the head, so that no byte is reached in both ways. With `T = ()`
+/// everything is tail.
 ///
 /// Dropping it detaches it (`shmdt`); the segment stays. A child made by `fork` has the attachment too, at
 /// the same address.
@@ -223,8 +223,7 @@ impl<T: Shareable> fmt::Debug for Attachment<T> {
     }
 }
 
-/// A segment attached for reading only: as [`Attachment`], with loads instead of atomics, and copies out
-/// only.
+/// A segment attached for reading only: as [`Attachment`], with loads and copies out, no stores.
 ///
 /// # Examples
 ///

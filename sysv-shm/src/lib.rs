@@ -46,7 +46,7 @@
 //! # Whom to trust
 //!
 //! Nobody who can attach the segment: a peer can write any bytes at any time, and nothing in here relies on
-//! what it writes. A peer cannot shrink the segment, so an attachment never faults. A peer that owns the
+//! what it writes. A peer cannot shrink the segment, so no access falls off its end. A peer that owns the
 //! segment can remove it or change its mode; attachments that exist keep working.
 
 mod key;

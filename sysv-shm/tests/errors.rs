@@ -315,3 +315,29 @@ fn more_memory_than_the_machine_has() {
         assert!(error.is_limit() && error.raw_os_error() == Some(libc::ENOMEM));
     });
 }
+
+#[test]
+fn an_address_space_without_room() {
+    const ID: &str = "SYSV_SHM_ID_TO_ATTACH";
+    const SIZE: usize = 256 << 20;
+    if let Ok(id) = std::env::var(ID) {
+        // The child: whatever room it has now, it gets no more than half of what the segment needs.
+        let segment = Segment::from_id(SegmentId::new(id.parse().unwrap())).unwrap();
+        let room = rustix::process::Rlimit { current: Some(SIZE as u64 / 2), maximum: Some(SIZE as u64 / 2) };
+        rustix::process::setrlimit(rustix::process::Resource::As, room).unwrap();
+        let no_room = format!("ENOMEM, no room for {SIZE} bytes in this process's address space");
+        let error = refused(|| segment.attach::<()>(), &format!("shmat({id}, NULL, 0): {no_room}"));
+        assert!(error.is_limit() && error.raw_os_error() == Some(libc::ENOMEM));
+        return;
+    }
+    private(|| {
+        let segment = Segment::create(Key::PRIVATE, SIZE).unwrap().remove_on_drop();
+        let child = std::process::Command::new(std::env::current_exe().unwrap())
+            .args(["an_address_space_without_room", "--exact", "--nocapture"])
+            .env(ID, segment.id().to_string())
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&child.stdout);
+        assert!(child.status.success() && said.contains("1 passed"), "{said}");
+    });
+}
