@@ -69,7 +69,8 @@ fn files_are_short() {
 #[test]
 fn nothing_of_one_machine_and_no_reminder_is_left() {
     for (path, text) in tracked_files(&["*.rs", "*.md", "*.toml", "*.out", "*.css", ".ci/*"]) {
-        for (one, other) in NOT_HERE {
+        // The rule for the pages has to spell out what it looks for.
+        for (one, other) in NOT_HERE.into_iter().filter(|_| path != "book/program/pages/prose.rs") {
             assert!(!text.contains(&[one, other].concat()), "{path} holds {one}{other}");
         }
     }
