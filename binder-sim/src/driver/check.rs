@@ -98,6 +98,11 @@ impl<F: fmt::Debug> Driver<F> {
             format!("node {:#x}: one-way calls wait behind nothing", node.ptr)
         })?;
         let Some(owner) = node.owner else { return Ok(()) };
+        let mut buffers = self.processes[owner].alloc.iter().flat_map(|alloc| alloc.buffers());
+        let is_out = buffers.any(|b| b.is_async && b.target_node == Some(id));
+        require(!node.has_async || is_out, || {
+            format!("node {:#x}: waits for a one-way call that does not exist", node.ptr)
+        })?;
         require(self.processes[owner].nodes.get(&node.ptr) == Some(&id), || {
             format!("node {:#x}: its owner does not know it", node.ptr)
         })?;

@@ -27,6 +27,19 @@ pub struct InFlight<F> {
 ///
 /// # Invariants
 /// Made by the driver when it holds the read, taken back with the answer; never two for one thread.
+///
+/// # Examples
+/// Nobody else can make one, or keep a copy of one:
+/// ```compile_fail,E0451
+/// # fn of(thread: binder_sim::driver::ThreadId) -> binder_sim::driver::HeldReader {
+/// binder_sim::driver::HeldReader { thread }
+/// # }
+/// ```
+/// ```compile_fail,E0599
+/// # fn twice(call: binder_sim::driver::HeldReader) -> [binder_sim::driver::HeldReader; 2] {
+/// [call.clone(), call]
+/// # }
+/// ```
 #[derive(Debug, PartialEq, Eq)]
 #[must_use = "the reader stays inside its call until this comes back with `Input::Installed`"]
 pub struct HeldReader {

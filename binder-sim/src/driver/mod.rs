@@ -19,6 +19,7 @@ mod range_alloc;
 mod read;
 mod reference;
 mod release;
+mod route;
 pub(crate) mod slab;
 mod thread;
 mod transaction;

@@ -14,6 +14,9 @@ impl<T> World<T> {
     pub fn check(&self) -> Result<(), Broken> {
         self.driver.check()?;
         let tables = self.processes.iter().filter_map(|process| process.table.as_ref());
+        if tables.clone().any(|table| table.reserved() > 0) {
+            return Err(Broken("a number was reserved, and neither installed nor put back".into()));
+        }
         let in_tables = tables.flat_map(|table| table.iter().map(|(_, file)| file));
         let mut seen: BTreeMap<usize, usize> = BTreeMap::new();
         for file in in_tables.chain(self.driver.files()) {

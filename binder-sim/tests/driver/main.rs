@@ -1,0 +1,8 @@
+//! The driver in its world: scripts, and what each process saw.
+
+mod calls;
+mod full_table;
+mod observed;
+mod random;
+mod stage;
+mod story;
