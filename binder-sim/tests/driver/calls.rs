@@ -3,7 +3,7 @@
 use crate::stage::{CLIENT, SERVER, accepting, call, one_way, pid, reply, run};
 use binder_sim::driver::{Read, Translation};
 use binder_sim::protocol::{Command, Object, ObjectFlags, Payload, TransactionData, TransactionFlags};
-use binder_sim::script::{Action, Say, Schedule, Script};
+use binder_sim::script::{Action, Actor, Say, Schedule, Script};
 use binder_sim::world::World;
 
 /// A call of `handle` with these objects.
