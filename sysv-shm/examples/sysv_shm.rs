@@ -226,9 +226,10 @@ fn made() -> MutexGuard<'static, Option<Segment>> {
 /// Ctrl-C, SIGTERM or SIGHUP. A handler of the `ctrlc` crate is a thread, so it may do what it likes.
 fn remove_and_exit() {
     if let Some(segment) = *made() {
-        // It fails only when it has just been removed, at the regular end.
-        drop(segment.remove());
-        eprintln!("interrupted: removed the segment, id {}", segment.id());
+        match segment.remove() {
+            Ok(()) => eprintln!("interrupted: removed the segment, id {}", segment.id()),
+            Err(error) => eprintln!("interrupted: {error}"), // it has just been removed, at the regular end
+        }
     }
     process::exit(130) // what a shell says of a program that SIGINT ended
 }
