@@ -34,7 +34,7 @@ use std::sync::atomic::{
 /// `std::sync::atomic`, "Atomic accesses to read-only memory" and "Memory model for atomic accesses".
 pub unsafe trait Shareable: Sync + Sized + 'static {
     /// The same layout with loads only: what a read-only attachment shows.
-    type View: Sync;
+    type View: Sync + fmt::Debug;
 }
 
 /// An atomic that can only be loaded: the form in which `A` appears in a read-only attachment.
@@ -219,6 +219,7 @@ macro_rules! shareable {
             #[repr(C)]
             #[derive(Debug)]
             #[allow(dead_code)] // a field that a program only writes is never read in its view
+            #[allow(unreachable_pub)] // as public as the structure may be
             pub struct __View {
                 $(
                     /// Loads only.
@@ -254,4 +255,59 @@ macro_rules! shareable {
             }
         };
     };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Every kind of field: a word, an array, a nested structure, nothing.
+    #[repr(C)]
+    struct Outer {
+        word: AtomicU64,
+        bytes: [AtomicU8; 6],
+        half: AtomicI16,
+        inner: Inner,
+        nothing: (),
+    }
+    #[repr(C)]
+    struct Inner {
+        pair: [AtomicI32; 2],
+    }
+    crate::shareable!(Inner { pair: [AtomicI32; 2] });
+    crate::shareable!(Outer {
+        word: AtomicU64,
+        bytes: [AtomicU8; 6],
+        half: AtomicI16,
+        inner: Inner,
+        nothing: ()
+    });
+
+    #[test]
+    fn a_view_sees_the_same_values_at_the_same_places() {
+        let outer = Outer {
+            word: AtomicU64::new(u64::MAX - 1),
+            bytes: [1, 2, 3, 4, 5, 6].map(AtomicU8::new),
+            half: AtomicI16::new(-7),
+            inner: Inner { pair: [8, -9].map(AtomicI32::new) },
+            nothing: (),
+        };
+        // SAFETY: this is the promise of `Shareable`: a view has the layout of its type, and only loads.
+        let view = unsafe { &*(&raw const outer).cast::<<Outer as Shareable>::View>() };
+        for order in [Ordering::Relaxed, Ordering::Acquire, Ordering::SeqCst] {
+            assert_eq!(view.word.load(order), u64::MAX - 1);
+            assert_eq!(view.bytes.each_ref().map(|byte| byte.load(order)), [1, 2, 3, 4, 5, 6]);
+            assert_eq!(view.half.load(order), -7);
+            assert_eq!(view.inner.pair.each_ref().map(|word| word.load(order)), [8, -9]);
+        }
+        outer.half.store(10, Ordering::Relaxed);
+        assert_eq!((view.half.load(Ordering::Relaxed), view.nothing), (10, ()));
+        assert_eq!(format!("{:?}", view.inner), "__View { pair: [8, -9] }");
+    }
+
+    #[test]
+    #[should_panic(expected = "a load cannot be Release")]
+    fn a_load_cannot_release() {
+        ReadOnly(AtomicU8::new(0)).load(Ordering::Release);
+    }
 }
