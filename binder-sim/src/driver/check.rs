@@ -53,7 +53,7 @@ impl<F: fmt::Debug> Driver<F> {
         })
     }
 
-    /// The files that the driver holds: those in flight, and those in commands not yet looked at.
+    /// The files in flight: those that the driver holds between any two inputs.
     pub fn files(&self) -> impl Iterator<Item = &F> {
         let calls =
             self.processes.iter().flat_map(|(_, p)| p.threads.values()).filter_map(|t| t.call.as_ref());

@@ -104,5 +104,5 @@ pub struct InstallRemote<F> {
     pub file: InFlight<F>,
 }
 
-/// The answer to an [`Install`]: the numbers, in order, or why there are none.
+/// The answer to an [`Install`]: as many numbers as files, in order, or why there are none.
 pub type Installed = Result<Vec<u32>, Errno>;

@@ -265,3 +265,28 @@ fn nothing_is_left_when_both_are_gone() {
         assert_eq!(world.driver().population(), (0, 0, 0), "opens, nodes, transactions");
     }
 }
+
+#[test]
+fn a_handle_outlives_its_owner_and_calls_to_it_find_nobody() {
+    let node = Payload::objects([Object::binder(0x500, ObjectFlags::NONE)]);
+    let node = Command::Reply(TransactionData::new(0, 0, node));
+    let script = accepting("a dead owner")
+        .step(CLIENT, Action::call([call(&[])]))
+        .step(SERVER, Action::read())
+        .step(SERVER, Action::free_and_write([node]))
+        .step(CLIENT, Action::write([Command::Acquire(1)]))
+        .step(CLIENT, Action::free_and_write([]))
+        .step(SERVER, Action::Exit)
+        .step(CLIENT, Action::call([send(1, &[], TransactionFlags::ONE_WAY)]))
+        .step(CLIENT, Action::GetExtendedError);
+    for translation in Translation::ALL {
+        let (mut world, saw) = run(&script, translation);
+        assert_eq!(saw[6..], ["client: NOOP; DEAD_REPLY", "client: DEAD_REPLY, -EINVAL"]);
+        let client = world.open_of(pid(CLIENT)).expect("open");
+        assert_eq!(world.driver().handles(client), [(1, 1, 0, false)], "number, strong, weak, alive");
+        let release = vec![Command::Release(1)];
+        let read = Read { size: 0, nonblock: true };
+        world.write_read(pid(CLIENT), release, read).expect("an ioctl");
+        assert_eq!(world.driver().population(), (1, 0, 0), "the last handle takes the node with it");
+    }
+}
