@@ -7,7 +7,7 @@ use std::process::Command;
 use book::workspace;
 
 /// The files that may hold `unsafe`, each with the promise that it exists to make.
-const UNSAFE_FILES: [(&str, &str); 14] = [
+const UNSAFE_FILES: [(&str, &str); 15] = [
     ("benches/src/floor/futex.rs", "the raw floor: futex(2)"),
     ("benches/src/floor/memfd.rs", "the raw floor: memfd_create(2), fcntl(2)"),
     ("benches/src/floor/memory.rs", "the raw floor: mmap(2), and memory through raw pointers"),
@@ -18,6 +18,7 @@ const UNSAFE_FILES: [(&str, &str); 14] = [
     ("fd-shm/src/mapping.rs", "the promise that a mapping stays mapped"),
     ("fd-shm/src/shareable.rs", "the promise that a type may lie in shared memory"),
     ("fd-shm/src/sys.rs", "kcmp(2) is wrapped by no crate"),
+    ("sysv-shm/examples/sysv_02_private_over_fork.rs", "fork(2) is what it shows, and is unsafe in Rust"),
     ("sysv-shm/src/attachment.rs", "the promise that an attachment stays attached"),
     ("sysv-shm/src/copy.rs", "bulk copies that the compiler cannot see"),
     ("sysv-shm/src/shareable.rs", "the promise that a type may lie in shared memory"),
