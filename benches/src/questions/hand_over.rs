@@ -134,7 +134,7 @@ impl Receiver {
     fn take(&mut self) -> Result<u64, Failure> {
         match self.model {
             ModelId::RawSystemV => {
-                let memory = system_v::attach(self.id()?, self.size)?;
+                let memory = system_v::join(self.id()?)?;
                 self.sum_raw(&memory)
             }
             ModelId::SystemV => {
