@@ -124,8 +124,7 @@ impl SecondProcess {
 
 impl Drop for SecondProcess {
     fn drop(&mut self) {
-        // A subject may notice the other's end (a closed socket) before the thread does: the reader is told
-        // either way.
+        // A subject may notice the other's end (a closed socket) before the thread does, and fail first.
         let by_itself = self.child.try_wait().is_ok_and(|status| status.is_some());
         if !self.accounted_for.swap(true, Ordering::Relaxed) && by_itself {
             say_that_it_ended();

@@ -64,7 +64,6 @@ fn anonymous(bytes: &[u8]) -> Result<(), Failure> {
 }
 
 /// A memfd too, but without seals: the receiver has to trust the sender not to shrink it.
-#[allow(clippy::unnecessary_wraps)] // the shape of its siblings
 fn peer(bytes: &[u8]) -> Result<(), Failure> {
     drop(std::hint::black_box(IpcSharedMemory::from_bytes(bytes)));
     Ok(())
