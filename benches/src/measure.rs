@@ -80,7 +80,9 @@ impl Entry {
 /// How often a subject repeats its operation in a batch, and how often the clock is read.
 #[derive(Debug, Clone, Copy)]
 struct Pace {
+    /// Operations in a batch, a multiple of `per_lap`.
     per_batch: u64,
+    /// Operations between two readings of the clock.
     per_lap: u64,
 }
 

@@ -42,7 +42,8 @@ impl Place {
         let alone = |flags| nix::sched::unshare(flags).is_ok();
         let private_ipc = alone(CloneFlags::CLONE_NEWIPC)
             || alone(CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWIPC | CloneFlags::CLONE_NEWNS);
-        // Without the right to mount, sockets are made in the ordinary place: they are there for a moment only.
+        // Without the right to mount, sockets are made in the ordinary place: they are there for a moment
+        // only.
         let _ = use_nameless_directory();
         Ok(Self { cpus: allowed.count() as usize, pair, private_ipc })
     }

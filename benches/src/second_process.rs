@@ -31,6 +31,7 @@ const ARGUMENT: &str = "--second-process";
 /// The second process, seen from the first.
 #[derive(Debug)]
 pub struct SecondProcess {
+    /// The process, killed and reaped on drop.
     child: Child,
     /// Orders go out here, answers come in.
     control: OwnedFd,

@@ -188,7 +188,8 @@ fn a_run_without_its_second_process_ends() {
     let output = run.wait_with_output().expect("it ends");
     let said = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(1), "{said}");
-    // What is said first depends on who notices first: the watching thread, or a call that meets a closed socket.
+    // What is said first depends on who notices first: the watching thread, or a call that meets a closed
+    // socket.
     assert!(said.contains("benches: "), "{said}");
     assert_eq!(marked("widow"), [0; 0], "a process is left");
     assert_eq!(segments_of(&[first, second]), Vec::<String>::new());

@@ -88,6 +88,7 @@ fn by_descriptor(other: &Rc<SecondProcess>, size: usize) -> Result<[Entry; 2], F
 /// A region that the second process holds for as long as this lives.
 #[derive(Clone)]
 struct Held {
+    /// Who holds it.
     _other: Rc<SecondProcess>,
     /// What must not be removed before.
     _segment: Option<Rc<RawSegment>>,
@@ -120,7 +121,9 @@ impl Held {
 
 /// Enters a region that is held.
 struct Joiner<F> {
+    /// Keeps it standing.
     _held: Held,
+    /// Enters it, looks, leaves.
     join: Alone<F>,
 }
 
