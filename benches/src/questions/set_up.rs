@@ -49,7 +49,7 @@ fn system_v_ours(bytes: &[u8]) -> Result<(), Failure> {
 
 fn memfd_raw(bytes: &[u8]) -> Result<(), Failure> {
     let fd = memfd::create(c"floor", bytes.len())?;
-    memfd::map(fd.as_fd())?.write(0, bytes);
+    memfd::map_new(fd.as_fd(), bytes.len())?.write(0, bytes);
     Ok(())
 }
 
