@@ -50,8 +50,10 @@ fn run(arguments: &Arguments) -> Result<()> {
     let listener = serve::listen(serve::FIRST_PORT).context("looking for a free port")?;
     let address = format!("http://{}", listener.local_addr()?);
     println!("\nThe book is at {address} (Ctrl-C ends it)");
-    if arguments.open {
-        open_in_browser(Path::new(&address))?;
+    if arguments.open
+        && let Err(error) = open_in_browser(Path::new(&address))
+    {
+        eprintln!("{error:#}"); // the pages are served all the same
     }
     serve::serve(listener, &pages)
 }

@@ -80,7 +80,9 @@ impl Entry {
 /// How often a subject repeats its operation in a batch, and how often the clock is read.
 #[derive(Debug, Clone, Copy)]
 struct Pace {
+    /// Operations in a batch, a multiple of `per_lap`.
     per_batch: u64,
+    /// Operations between two readings of the clock.
     per_lap: u64,
 }
 
@@ -149,7 +151,7 @@ fn find_pace(work: &mut dyn Subject, batch: Duration) -> Result<Pace, Failure> {
 
 /// The pace for an operation of `time`, in a batch of `batch`: whole laps, at least one.
 // A float cast saturates, and times are not negative.
-#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+#[allow(clippy::cast_possible_truncation)]
 fn pace(time: f64, batch: f64) -> Pace {
     let per_lap = (SHORTEST_LAP / time).ceil().max(1.0) as u64;
     let laps = (batch / time / per_lap as f64).round().max(1.0) as u64;

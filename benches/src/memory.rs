@@ -68,10 +68,13 @@ pub(crate) struct Invitation {
     _removal: Option<Removal>,
 }
 
+/// Who removes a segment.
 #[derive(Debug)]
 #[allow(dead_code)] // held for what dropping them does
 enum Removal {
+    /// `IPC_RMID` by a raw call.
     Raw(RawSegment),
+    /// `sysv-shm` does.
     Ours(OwnedSegment),
 }
 

@@ -33,7 +33,9 @@ pub(crate) fn join(join: Join, descriptors: Vec<OwnedFd>) -> Result<Box<dyn Part
 
 /// What came with a part.
 pub(crate) struct Given {
+    /// The order.
     join: Join,
+    /// The descriptors that followed it and have not been taken yet.
     descriptors: std::vec::IntoIter<OwnedFd>,
 }
 

@@ -1,6 +1,11 @@
 //! The place of a run: a CPU for each of the two processes, and an IPC namespace that nobody else sees.
 
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::path::PathBuf;
+use std::sync::OnceLock;
+
 use nix::sched::CloneFlags;
+use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags, fsconfig_create, fsmount, fsopen};
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
 use crate::Failure;
@@ -35,8 +40,11 @@ impl Place {
             pin(first)?;
         }
         let alone = |flags| nix::sched::unshare(flags).is_ok();
-        let private_ipc =
-            alone(CloneFlags::CLONE_NEWIPC) || alone(CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWIPC);
+        let private_ipc = alone(CloneFlags::CLONE_NEWIPC)
+            || alone(CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWIPC | CloneFlags::CLONE_NEWNS);
+        // Without the right to mount, sockets are made in the ordinary place: they are there for a moment
+        // only.
+        let _ = use_nameless_directory();
         Ok(Self { cpus: allowed.count() as usize, pair, private_ipc })
     }
 
@@ -44,6 +52,34 @@ impl Place {
     pub(crate) fn pinned(self) -> bool {
         self.pair.is_some()
     }
+}
+
+/// The file system in which `ipc-channel` makes its sockets.
+static NAMELESS: OnceLock<OwnedFd> = OnceLock::new();
+
+/// Makes temporary files in a file system that is mounted nowhere, and ends with the last process that
+/// holds it.
+///
+/// `ipc-channel` binds its sockets to names in the temporary directory, and removes them once the other
+/// side has connected. A process that is killed in between would leave them behind: not here.
+fn use_nameless_directory() -> rustix::io::Result<()> {
+    let configuration = fsopen("tmpfs", FsOpenFlags::FSOPEN_CLOEXEC)?;
+    fsconfig_create(&configuration)?;
+    let nowhere = MountAttrFlags::MOUNT_ATTR_NOEXEC | MountAttrFlags::MOUNT_ATTR_NOSUID;
+    // Not close-on-exec: the second process inherits it under the same number, so that a path means the
+    // same to both.
+    let mount = fsmount(&configuration, FsMountFlags::empty(), nowhere)?;
+    let path = PathBuf::from(format!("/proc/self/fd/{}", mount.as_raw_fd()));
+    // In a user namespace that maps nobody, files there can belong to nobody, and so cannot be made.
+    let probe = path.join("probe");
+    if std::fs::create_dir(&probe).and_then(|()| std::fs::remove_dir(&probe)).is_err() {
+        return Ok(());
+    }
+    if NAMELESS.set(mount).is_ok() {
+        // Refused when it was set before, which the line above excludes.
+        drop(tempfile::env::override_temp_dir(&path));
+    }
+    Ok(())
 }
 
 /// Ties the calling thread, and what it starts, to one CPU.

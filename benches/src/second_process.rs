@@ -31,11 +31,12 @@ const ARGUMENT: &str = "--second-process";
 /// The second process, seen from the first.
 #[derive(Debug)]
 pub struct SecondProcess {
+    /// The process, killed and reaped on drop.
     child: Child,
     /// Orders go out here, answers come in.
     control: OwnedFd,
-    /// Set before we end the child ourselves.
-    expected_to_end: Arc<AtomicBool>,
+    /// Set by the first who deals with the end of the child: we who end it, or the thread that notices it.
+    accounted_for: Arc<AtomicBool>,
     /// Parts given out.
     parts: std::cell::Cell<usize>,
 }
@@ -57,8 +58,8 @@ impl SecondProcess {
         command.arg(ARGUMENT).arg(std::process::id().to_string()).stdin(theirs);
         command.args(place.pair.map(|(_, cpu)| cpu.to_string()));
         let child = command.spawn().map_err(|e| Failure::call("starting the second process", &e))?;
-        let expected_to_end = Arc::new(AtomicBool::new(false));
-        let process = Self { child, control: ours, expected_to_end, parts: 0.into() };
+        let accounted_for = Arc::new(AtomicBool::new(false));
+        let process = Self { child, control: ours, accounted_for, parts: 0.into() };
         process.watch()?;
         Ok(Rc::new(process))
     }
@@ -108,15 +109,13 @@ impl SecondProcess {
         let pid = pid.ok_or_else(|| Failure::new("a child without a process id"))?;
         let pidfd = pidfd_open(pid, PidfdFlags::empty())
             .map_err(|e| Failure::call(format!("pidfd_open({pid})"), &e.into()))?;
-        let expected_to_end = Arc::clone(&self.expected_to_end);
+        let accounted_for = Arc::clone(&self.accounted_for);
         std::thread::spawn(move || {
             // Interrupted: ask again. A pidfd becomes readable when its process has ended.
             while poll(&mut [PollFd::new(&pidfd, PollFlags::IN)], None).is_err() {}
-            // Pairs with the release store in `drop`, which comes before the kill.
-            if !expected_to_end.load(Ordering::Acquire) {
-                eprintln!(
-                    "benches: the second process ended in the middle of the work; no figure can be given"
-                );
+            // Relaxed: nothing but the flag itself is exchanged, and one of the two sees it first.
+            if !accounted_for.swap(true, Ordering::Relaxed) {
+                say_that_it_ended();
                 std::process::exit(1);
             }
         });
@@ -126,11 +125,19 @@ impl SecondProcess {
 
 impl Drop for SecondProcess {
     fn drop(&mut self) {
-        self.expected_to_end.store(true, Ordering::Release);
+        // A subject may notice the other's end (a closed socket) before the thread does, and fail first.
+        let by_itself = self.child.try_wait().is_ok_and(|status| status.is_some());
+        if !self.accounted_for.swap(true, Ordering::Relaxed) && by_itself {
+            say_that_it_ended();
+        }
         // It holds nothing that would have to be put away: its memory and descriptors end with it.
         drop(self.child.kill());
         drop(self.child.wait());
     }
+}
+
+fn say_that_it_ended() {
+    eprintln!("benches: the second process ended in the middle of the work; no figure can be given");
 }
 
 /// Becomes the second process, if that is what this program was started for.

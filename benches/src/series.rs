@@ -34,7 +34,7 @@ impl Series {
     pub(crate) fn add(&mut self, batch: &[f64]) {
         for lap in batch {
             // A float cast saturates, so a lap beyond all bounds lands on the last one.
-            #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+            #[allow(clippy::cast_possible_truncation)]
             // saturates; a time is not negative
             let picoseconds = (lap * PER_NANOSECOND) as u64;
             self.laps.saturating_record(picoseconds);

@@ -64,15 +64,18 @@ fn is_ours_of(row: &Row, floor: &Row) -> bool {
 fn environment(f: &mut fmt::Formatter<'_>, here: &Environment) -> fmt::Result {
     let virtual_machine = if here.virtual_machine { ", virtual machine" } else { "" };
     let processes = if here.pinned { "each pinned to a CPU of its own" } else { "not pinned: one CPU" };
-    let keys = if here.private_ipc { "private" } else { "the machine's: nothing is measured by key" };
-    writeln!(f, "  kernel     {}", here.kernel)?;
+    let keys = if here.private_ipc { "private" } else { "the machine's, so nothing is measured by key" };
+    // Distributions put much into a kernel's version.
+    let kernel: String = here.kernel.chars().take(96).collect();
+    writeln!(f, "  kernel     {}", kernel.trim_end())?;
     writeln!(f, "  processor  {}, {} CPUs, {}{virtual_machine}", here.cpu, here.cpus, here.architecture)?;
     writeln!(f, "  processes  two, {processes}; load before the run {}", here.load)?;
     writeln!(
         f,
-        "  memory     pages of {} bytes, huge pages for shared memory: {}; IPC namespace {keys}",
+        "  memory     pages of {} bytes; huge pages for shared memory: {}",
         here.page_size, here.thp_shmem
-    )
+    )?;
+    writeln!(f, "  namespace  IPC: {keys}")
 }
 
 fn line(f: &mut fmt::Formatter<'_>, row: &Row) -> fmt::Result {

@@ -7,7 +7,9 @@ use binder_sim::driver::Translation;
 use binder_sim::fd_table::FdRow;
 use binder_sim::story;
 use binder_sim::trace::Trace;
+use regex::Regex;
 
+use crate::picture::rendezvous::{self, Rendezvous};
 use crate::picture::sequence::{self, Step};
 use crate::picture::translation::{self, Table};
 use crate::recorded::{self, Difference};
@@ -33,6 +35,8 @@ fn files() -> Result<Vec<(PathBuf, String)>> {
         ("translation.svg", tables(&deferred)?),
         ("transaction-classic.svg", steps(&classic)?),
         ("transaction-deferred.svg", steps(&deferred)?),
+        ("system-v.svg", meeting()?),
+        ("descriptor.svg", handed_over()?),
     ];
     Ok(pictures.map(|(name, text)| (workspace::pages().join("pictures").join(name), text)).into())
 }
@@ -45,8 +49,12 @@ fn tables(trace: &Trace) -> Result<String> {
         entries: entries.iter().map(|entry| (entry.fd, entry.file.clone())).collect(),
     };
     let (sender, receiver) = trace.after();
-    let translation =
-        translation::Translation { sent: row.sender_fd, file: row.file.clone(), received: row.receiver_fd };
+    let translation = translation::Translation {
+        by: "Binder driver",
+        sent: row.sender_fd,
+        file: row.file.clone(),
+        received: row.receiver_fd,
+    };
     Ok(translation::draw(&table(&trace.sender, sender), &table(&trace.receiver, receiver), &translation))
 }
 
@@ -65,4 +73,49 @@ fn steps(trace: &Trace) -> Result<String> {
         .collect();
     let title = format!("One transaction with a descriptor, in the {} scheme", trace.translation);
     Ok(sequence::draw(&title, &[&trace.sender, &trace.receiver], &steps))
+}
+
+/// The System V tour: what both know, and what the table says, as the example printed it.
+fn meeting() -> Result<String> {
+    let printed = Printed::by("sysv-shm/examples/sysv_shm.out")?;
+    let [size, key] = printed.find(r"made a segment of (\d+) bytes under the key (0x[0-9a-f]+)")?;
+    let [mappings] = printed.find(r"how many mappings: (\d+)")?;
+    let segment = vec![format!("a segment of {size} bytes"), format!("mapped {mappings} times")];
+    Ok(rendezvous::draw(&Rendezvous { processes: ["server".into(), "client".into()], key, segment }))
+}
+
+/// The descriptors' tour: the two numbers and the region, as the example printed them.
+fn handed_over() -> Result<String> {
+    let printed = Printed::by("fd-shm/examples/fd_shm.out")?;
+    let [name, size, sent] = printed.find(r#"made a region, "(\w+)" of (\d+) bytes: descriptor (\d+)"#)?;
+    let [received] = printed.find(r"received descriptor (\d+)")?;
+    let (sent, received) = (sent.parse()?, received.parse()?);
+    let table =
+        |process: &str, number| Table { process: process.into(), entries: vec![(number, name.clone())] };
+    let file = format!("{name}, {size} bytes");
+    let translation = translation::Translation { by: "Unix socket", sent, file, received };
+    Ok(translation::draw(&table("server", sent), &table("client", received), &translation))
+}
+
+/// The recorded output of an example.
+struct Printed {
+    /// Its file, for messages.
+    path: &'static str,
+    /// What it printed.
+    text: String,
+}
+
+impl Printed {
+    fn by(path: &'static str) -> Result<Self> {
+        let text = std::fs::read_to_string(workspace::root().join(path))
+            .with_context(|| format!("reading {path}"))?;
+        Ok(Self { path, text })
+    }
+
+    /// The groups of the first match.
+    fn find<const N: usize>(&self, pattern: &str) -> Result<[String; N]> {
+        let found = Regex::new(pattern)?.captures(&self.text);
+        let found = found.with_context(|| format!("{} does not say {pattern}", self.path))?;
+        Ok(found.extract().1.map(str::to_owned))
+    }
 }

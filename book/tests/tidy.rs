@@ -28,6 +28,18 @@ const UNSAFE_FILES: [(&str, &str); 15] = [
 /// A file is read in one sitting.
 const MOST_LINES: usize = 400;
 
+// ANCHOR: budgets
+/// How many lines of code (no comments, no blank lines) each part may have, so that the whole can be read in a weekend.
+/// A part that outgrows its number is cut down, or the number is raised here with its reason.
+const BUDGETS: [(&str, usize); 5] = [
+    ("sysv-shm/src", 2500), // segments, semaphores and who uses them; a third of it says what an errno means here
+    ("fd-shm/src", 3000),   // regions, every way to hand one over, locks, and all of ashmem
+    ("binder-sim/src", 5500), // the driver with its objects, references, buffers and reads, and the world around it
+    ("benches/src", 3000),    // each question twice, through the library and in raw system calls
+    ("book/program", 1500),   // the book's pipeline
+];
+// ANCHOR_END: budgets
+
 /// What belongs to one machine, or reminds of work not done. (In halves, or this file would break its own rule.)
 const NOT_HERE: [(&str, &str); 6] =
     [("/ro", "ot/"), ("/wo", "rk/"), ("/ho", "me/"), ("TO", "DO"), ("FIX", "ME"), ("#[ig", "nore")];
@@ -64,6 +76,19 @@ fn files_are_short() {
     for (path, text) in rust_files() {
         let lines = text.lines().count();
         assert!(lines <= MOST_LINES, "{path} has {lines} lines");
+    }
+}
+
+#[test]
+fn the_whole_stays_small_enough_to_read() {
+    for (folder, budget) in BUDGETS {
+        let pattern = format!("{folder}/*.rs");
+        let code = |text: String| {
+            text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with("//")).count()
+        };
+        let lines: usize = tracked_files(&[pattern.as_str()]).into_iter().map(|(_, text)| code(text)).sum();
+        assert!(lines <= budget, "{folder} has {lines} lines of code, more than its budget of {budget}");
+        assert!(lines > budget / 4, "{folder} has {lines} lines of code: a budget of {budget} says nothing");
     }
 }
 

@@ -270,8 +270,20 @@ fn connect() -> Result<UnixStream> {
     })
 }
 
+/// Whether the kernel answers kcmp here: a container's filter may forbid it.
+fn kcmp_is_allowed() -> Result<()> {
+    let null = File::open("/dev/null")?;
+    let ourselves = (std::process::id(), null.as_raw_fd());
+    same_open_file(ourselves, ourselves)?;
+    Ok(())
+}
+
 fn main() -> ExitCode {
     let role = std::env::args().nth(1);
+    if let (None, Err(refused)) = (&role, kcmp_is_allowed()) {
+        println!("not shown here: {refused}");
+        return ExitCode::from(77); // the book keeps the committed output then
+    }
     let done = match role.as_deref() {
         None => tour(),
         Some("server") => server(),

@@ -5,19 +5,31 @@
 use std::ffi::{CStr, c_void};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::ptr;
+use std::sync::LazyLock;
 
 use super::memory::RawMemory;
 use crate::Failure;
 
-/// `memfd_create`, `ftruncate`, `F_ADD_SEALS`: memory of `size` bytes that can neither shrink nor grow.
-pub(crate) fn create(name: &CStr, size: usize) -> Result<OwnedFd, Failure> {
+/// The flags that `fd-shm` has by default; kernels before 6.3 do not know the last one.
+static FLAGS: LazyLock<u32> = LazyLock::new(|| {
+    let older = libc::MFD_CLOEXEC | libc::MFD_ALLOW_SEALING;
+    if open(c"probe", older | libc::MFD_NOEXEC_SEAL).is_ok() { older | libc::MFD_NOEXEC_SEAL } else { older }
+});
+
+/// `memfd_create(name, flags)`.
+fn open(name: &CStr, flags: u32) -> Result<OwnedFd, Failure> {
     // SAFETY: the name ends with a NUL, by its type.
-    let fd = unsafe { libc::memfd_create(name.as_ptr(), libc::MFD_CLOEXEC | libc::MFD_ALLOW_SEALING) };
+    let fd = unsafe { libc::memfd_create(name.as_ptr(), flags) };
     if fd < 0 {
-        return Err(Failure::last("memfd_create(MFD_CLOEXEC | MFD_ALLOW_SEALING)"));
+        return Err(Failure::last(format!("memfd_create(flags {flags:#x})")));
     }
     // SAFETY: just made, and nobody else's.
-    let fd = unsafe { OwnedFd::from_raw_fd(fd) };
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+/// `memfd_create`, `ftruncate`, `F_ADD_SEALS`: memory of `size` bytes that can neither shrink nor grow.
+pub(crate) fn create(name: &CStr, size: usize) -> Result<OwnedFd, Failure> {
+    let fd = open(name, *FLAGS)?;
     set_len(&fd, size)?;
     let seals = libc::F_SEAL_SHRINK | libc::F_SEAL_GROW;
     // SAFETY: F_ADD_SEALS takes a number.
@@ -43,6 +55,11 @@ fn set_len(fd: &OwnedFd, size: usize) -> Result<(), Failure> {
 pub(crate) fn map(fd: BorrowedFd<'_>) -> Result<RawMemory, Failure> {
     let stat = rustix::fs::fstat(fd).map_err(|e| Failure::call("fstat(fd)", &e.into()))?;
     let size = usize::try_from(stat.st_size).map_err(Failure::step("a size from fstat"))?;
+    mmap(size, libc::MAP_SHARED, fd.as_raw_fd())
+}
+
+/// `mmap` of what [`create`] has just made with this size: its maker need not ask.
+pub(crate) fn map_new(fd: BorrowedFd<'_>, size: usize) -> Result<RawMemory, Failure> {
     mmap(size, libc::MAP_SHARED, fd.as_raw_fd())
 }
 

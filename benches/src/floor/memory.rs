@@ -17,9 +17,13 @@ use crate::memory::Head;
 /// [`Head`] alone, those behind it by copies alone.
 #[derive(Debug)]
 pub(crate) struct RawMemory {
+    /// Where it begins.
     base: NonNull<c_void>,
+    /// Its size.
     len: usize,
+    /// Where the copies begin: behind the words, if there are any.
     tail: usize,
+    /// Ends the mapping: shmdt or munmap.
     leave: unsafe fn(*mut c_void, usize) -> i32,
 }
 

@@ -3,6 +3,7 @@
 #![allow(unsafe_code)]
 
 use std::ffi::c_void;
+use std::mem::MaybeUninit;
 use std::ptr;
 
 use super::memory::RawMemory;
@@ -38,6 +39,21 @@ pub(crate) fn attach(id: i32, size: usize) -> Result<RawMemory, Failure> {
     // SAFETY: just mapped, of the size that it was made with, which a segment keeps for life; `leave` is
     // shmdt's contract.
     unsafe { RawMemory::new(base, size, leave) }
+}
+
+/// `shmctl(id, IPC_STAT)` for the size, then `shmat(id, NULL, 0)` - maps a segment that one only knows by
+/// its id.
+///
+/// The size is asked for because a receiver must not believe a number in a message.
+pub(crate) fn join(id: i32) -> Result<RawMemory, Failure> {
+    let mut stat = MaybeUninit::<libc::shmid_ds>::uninit();
+    // SAFETY: IPC_STAT writes one `shmid_ds`.
+    if unsafe { libc::shmctl(id, libc::IPC_STAT, stat.as_mut_ptr()) } < 0 {
+        return Err(Failure::last(format!("shmctl({id}, IPC_STAT)")));
+    }
+    // SAFETY: the call has succeeded, so it is filled in.
+    let stat = unsafe { stat.assume_init() };
+    attach(id, stat.shm_segsz)
 }
 
 /// `shmctl(id, IPC_RMID)` - the segment ends with its last attachment.

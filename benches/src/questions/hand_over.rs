@@ -43,10 +43,15 @@ pub(super) fn entries(other: &Rc<SecondProcess>, size: usize) -> Result<Vec<Entr
 
 /// Gives one region away again and again.
 struct Giver {
+    /// Where the receiver is.
     other: Rc<SecondProcess>,
+    /// The receiver.
     part: usize,
+    /// The way there and back.
     socket: UnixStream,
+    /// What is given.
     what: Gift,
+    /// What the receiver must answer.
     sum: u64,
 }
 
@@ -55,7 +60,9 @@ enum Gift {
     /// The id of a segment, which is kept attached: so it can be removed at once, and still be entered by
     /// its id.
     Id(i32, #[allow(dead_code)] RawMemory), // held for being attached
+    /// A descriptor, sent by a raw call.
     Raw(OwnedFd),
+    /// A descriptor, sent by `fd-shm`.
     Ours(Region),
 }
 
@@ -118,9 +125,13 @@ impl Subject for Giver {
 
 /// The second process: takes a region over, reads it, answers.
 struct Receiver {
+    /// The way here and back.
     socket: UnixStream,
+    /// The way in.
     model: ModelId,
+    /// Bytes of the region.
     size: usize,
+    /// Private memory to copy into.
     buffer: Box<[u8; 16 << 10]>,
 }
 
@@ -134,7 +145,7 @@ impl Receiver {
     fn take(&mut self) -> Result<u64, Failure> {
         match self.model {
             ModelId::RawSystemV => {
-                let memory = system_v::attach(self.id()?, self.size)?;
+                let memory = system_v::join(self.id()?)?;
                 self.sum_raw(&memory)
             }
             ModelId::SystemV => {
@@ -180,11 +191,17 @@ impl Part for Receiver {
 
 /// Gives an `IpcSharedMemory` away, and is answered over a channel of the same library.
 struct PeerGiver {
+    /// Where the receiver is.
     other: Rc<SecondProcess>,
+    /// The receiver.
     part: usize,
+    /// What is given.
     memory: IpcSharedMemory,
+    /// The way there.
     there: IpcSender<IpcSharedMemory>,
+    /// The way back.
     back: IpcReceiver<u64>,
+    /// What the receiver must answer.
     sum: u64,
 }
 
@@ -219,7 +236,9 @@ impl Subject for PeerGiver {
 
 /// The second process of `ipc-channel`.
 struct PeerReceiver {
+    /// The way here.
     there: IpcReceiver<IpcSharedMemory>,
+    /// The way back.
     back: IpcSender<u64>,
 }
 

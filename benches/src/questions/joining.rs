@@ -46,7 +46,7 @@ fn by_key(other: &Rc<SecondProcess>, size: usize) -> Result<[Entry; 2], Failure>
     let key = FIRST_KEY | i32::try_from(size.ilog2()).unwrap_or_default();
     let segment = Rc::new(RawSegment(system_v::create(Some(key), size)?));
     let held = Held::new(other, size, Invitation::received(Some(segment.0), None), Some(segment))?;
-    let raw = move || look_raw(&system_v::attach(system_v::find(key)?, size)?, size);
+    let raw = move || look_raw(&system_v::join(system_v::find(key)?)?, size);
     let ours = move || {
         let joined = Segment::open(Key::new(key), size)?.attach::<()>()?;
         look(size, |at, word| Ok(joined.copy_out(at, word)?))
@@ -61,7 +61,7 @@ fn by_id(other: &Rc<SecondProcess>, size: usize) -> Result<[Entry; 2], Failure> 
     let id = segment.0;
     let held = Held::new(other, size, Invitation::received(Some(id), None), None)?;
     drop(segment);
-    let raw = move || look_raw(&system_v::attach(id, size)?, size);
+    let raw = move || look_raw(&system_v::join(id)?, size);
     let ours = move || {
         let joined = Segment::from_id(SegmentId::new(id))?.attach::<()>()?;
         look(size, |at, word| Ok(joined.copy_out(at, word)?))
@@ -88,6 +88,7 @@ fn by_descriptor(other: &Rc<SecondProcess>, size: usize) -> Result<[Entry; 2], F
 /// A region that the second process holds for as long as this lives.
 #[derive(Clone)]
 struct Held {
+    /// Who holds it.
     _other: Rc<SecondProcess>,
     /// What must not be removed before.
     _segment: Option<Rc<RawSegment>>,
@@ -120,7 +121,9 @@ impl Held {
 
 /// Enters a region that is held.
 struct Joiner<F> {
+    /// Keeps it standing.
     _held: Held,
+    /// Enters it, looks, leaves.
     join: Alone<F>,
 }
 

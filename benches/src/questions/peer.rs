@@ -1,7 +1,8 @@
 //! The connection that every subject of `ipc-channel` begins with.
 //!
 //! Its server listens in a directory that it makes under the temporary one, and removes as soon as the
-//! other side has connected.
+//! other side has connected. `Place::take` gives it a temporary directory that nobody else sees, where that
+//! is permitted.
 
 use ipc_channel::ipc::{IpcOneShotServer, IpcSender};
 use serde::{Deserialize, Serialize};

@@ -112,10 +112,15 @@ fn in_memory<M: Model>(other: &Rc<SecondProcess>, waiting: Waiting) -> Result<En
 
 /// Both words are counted up from 0; each side knows what it has said last.
 struct InMemory<M> {
+    /// Where the answering side is.
     other: Rc<SecondProcess>,
+    /// The answering side.
     part: usize,
+    /// The words.
     memory: M,
+    /// How to wait for them.
     waiting: Waiting,
+    /// The last word said.
     said: u32,
 }
 
@@ -144,8 +149,11 @@ impl<M: Memory> Subject for InMemory<M> {
 
 /// The second process: says what it has heard.
 struct InMemoryThere<M> {
+    /// The words.
     memory: M,
+    /// How to wait for them.
     waiting: Waiting,
+    /// The last word heard.
     heard: u32,
 }
 
@@ -180,9 +188,13 @@ fn there(model: ModelId, waiting: Waiting, mut given: Given) -> Result<Box<dyn P
 
 /// Eight bytes through one descriptor, eight back through another: eventfd, pipe, socket.
 struct ByDescriptors {
+    /// Where the answering side is.
     other: Rc<SecondProcess>,
+    /// The answering side.
     part: usize,
+    /// Written here.
     to: OwnedFd,
+    /// Read here.
     from: OwnedFd,
 }
 
@@ -221,7 +233,9 @@ impl Subject for ByDescriptors {
 
 /// The second process: answers each word.
 struct ByDescriptorsThere {
+    /// Read here.
     from: OwnedFd,
+    /// Written here.
     to: OwnedFd,
 }
 
@@ -264,9 +278,13 @@ fn a_pipe() -> Result<(OwnedFd, OwnedFd), Failure> {
 
 /// A number over `ipc-channel`, and one back.
 struct ByPeer {
+    /// Where the answering side is.
     other: Rc<SecondProcess>,
+    /// The answering side.
     part: usize,
+    /// The way there.
     there: IpcSender<u64>,
+    /// The way back.
     back: IpcReceiver<u64>,
 }
 
@@ -297,7 +315,9 @@ impl Subject for ByPeer {
 
 /// The second process of `ipc-channel`.
 struct PeerThere {
+    /// The way here.
     there: IpcReceiver<u64>,
+    /// The way back.
     back: IpcSender<u64>,
 }
 

@@ -49,7 +49,7 @@ fn system_v_ours(bytes: &[u8]) -> Result<(), Failure> {
 
 fn memfd_raw(bytes: &[u8]) -> Result<(), Failure> {
     let fd = memfd::create(c"floor", bytes.len())?;
-    memfd::map(fd.as_fd())?.write(0, bytes);
+    memfd::map_new(fd.as_fd(), bytes.len())?.write(0, bytes);
     Ok(())
 }
 
@@ -64,7 +64,6 @@ fn anonymous(bytes: &[u8]) -> Result<(), Failure> {
 }
 
 /// A memfd too, but without seals: the receiver has to trust the sender not to shrink it.
-#[allow(clippy::unnecessary_wraps)] // the shape of its siblings
 fn peer(bytes: &[u8]) -> Result<(), Failure> {
     drop(std::hint::black_box(IpcSharedMemory::from_bytes(bytes)));
     Ok(())

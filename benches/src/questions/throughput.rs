@@ -62,13 +62,17 @@ const RING: &str = "memfd, ring";
 
 /// Writes messages by `send`, and checks the sum that the other side has found.
 struct Writer<S> {
+    /// Where the reader is.
     other: Rc<SecondProcess>,
+    /// The reader.
     part: usize,
+    /// What is written, stamped with a new number each time.
     message: Vec<u8>,
     /// The sum of the message when it is stamped with 0.
     base: u64,
     /// Messages sent so far.
     sent: u64,
+    /// The way of writing.
     send: S,
 }
 
@@ -126,8 +130,11 @@ fn ring<M: Model>(other: &Rc<SecondProcess>, size: usize) -> Result<Entry, Failu
 /// `slots` ahead. Slot `n % slots` belongs to the reader from the moment in which `first` passes `n` until
 /// `second` does.
 struct RingEnd<M> {
+    /// The counts, and behind them the slots.
     memory: M,
+    /// Bytes of a message, and of a slot.
     size: usize,
+    /// Slots in the ring, a power of two for every size that is measured.
     slots: u32,
     /// Messages that this end has written or read.
     at: u32,

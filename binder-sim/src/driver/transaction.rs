@@ -223,7 +223,8 @@ impl<F: core::fmt::Debug> Driver<F> {
         let in_flight = self.transactions[id].fixups.len();
         self.step(sender, "binder_proc_transaction", |driver| match in_flight {
             0 => format!("the transaction waits for {}", driver.comm(to)),
-            n => format!("the transaction waits for {}, {n} file(s) in flight", driver.comm(to)),
+            1 => format!("the transaction waits for {}, 1 file in flight", driver.comm(to)),
+            n => format!("the transaction waits for {}, {n} files in flight", driver.comm(to)),
         });
         let waits = match node {
             Some(node) if !is_sync => core::mem::replace(&mut self.nodes[node].has_async, true),

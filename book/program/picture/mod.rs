@@ -1,5 +1,6 @@
-//! Transactions of the simulated driver as drawings.
+//! What programs here did, as drawings.
 
 mod drawing;
+pub mod rendezvous;
 pub mod sequence;
 pub mod translation;

@@ -11,9 +11,11 @@ pub struct Table {
     pub entries: Vec<(u32, String)>,
 }
 
-/// What the driver did: the sender's number, the file, the receiver's number.
+/// What became of one number on its way.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Translation {
+    /// Who did it.
+    pub by: &'static str,
     /// The number that the sender put into its message.
     pub sent: u32,
     /// The open file that it names.
@@ -28,17 +30,18 @@ const BOX: f64 = 250.0;
 
 /// Draws the two tables after the transaction, and the translation between them.
 pub fn draw(sender: &Table, receiver: &Table, translation: &Translation) -> String {
-    let rows = sender.entries.len().max(receiver.entries.len());
+    // Room for what stands between, also where the tables are short.
+    let rows = sender.entries.len().max(receiver.entries.len()).max(2);
     let bottom = 60.0 + ROW * f64::from(u32::try_from(rows).unwrap_or(u32::MAX)) + 14.0;
     let title = format!(
-        "Binder turns the {}'s descriptor {} into the {}'s descriptor {}: two numbers, one open file",
-        sender.process, translation.sent, receiver.process, translation.received
+        "The {} turns the {}'s descriptor {} into the {}'s descriptor {}: two numbers, one open file",
+        translation.by, sender.process, translation.sent, receiver.process, translation.received
     );
     let mut drawing = Drawing::new(WIDTH, bottom + 120.0, &title);
     let right = WIDTH - 20.0 - BOX;
     let sent = table(&mut drawing, sender, 20.0, bottom, translation.sent);
     let received = table(&mut drawing, receiver, right, bottom, translation.received);
-    driver(&mut drawing, sent, received, translation);
+    between(&mut drawing, sent, received, translation);
 
     let file = (WIDTH / 2.0, bottom + 60.0);
     drawing.hang((20.0 + 30.0, sent + 9.0), (file.0 - 120.0, file.1), Ink::File);
@@ -67,11 +70,11 @@ fn table(drawing: &mut Drawing, table: &Table, left: f64, bottom: f64, marked: u
     at
 }
 
-/// The driver between the two, with its one translation.
-fn driver(drawing: &mut Drawing, sent: f64, received: f64, translation: &Translation) {
+/// What stands between the two, with its one translation.
+fn between(drawing: &mut Drawing, sent: f64, received: f64, translation: &Translation) {
     let (left, width) = (WIDTH / 2.0 - 90.0, 180.0);
-    let y = f64::midpoint(sent, received);
-    drawing.text((WIDTH / 2.0, y - 34.0), Anchor::Middle, Face::Heading, Ink::Plain, "Binder driver");
+    let y = f64::midpoint(sent, received).max(84.0);
+    drawing.text((WIDTH / 2.0, y - 34.0), Anchor::Middle, Face::Heading, Ink::Plain, translation.by);
     drawing.boxed((left, y - 22.0), (width, 44.0), Ink::Accent);
     let numbers = format!("{}  becomes  {}", translation.sent, translation.received);
     drawing.text((WIDTH / 2.0, y + 5.0), Anchor::Middle, Face::Code, Ink::Accent, &numbers);
