@@ -53,6 +53,12 @@ pub(crate) enum Cause {
     Removed,
     /// A limit of the namespace or of the machine was reached.
     Limit,
+    /// It cannot be done without waiting, or not within the time given.
+    WouldBlock,
+    /// A signal ended the waiting.
+    Interrupted,
+    /// A semaphore set was made, and never said to be ready.
+    Uninitialised,
     /// An operand can never be right.
     Invalid,
     /// None of these.
@@ -105,6 +111,24 @@ impl Error {
     #[must_use]
     pub fn is_limit(&self) -> bool {
         self.cause == Cause::Limit
+    }
+
+    /// It could not be done without waiting, or not within the time given; nothing was done.
+    #[must_use]
+    pub fn is_would_block(&self) -> bool {
+        self.cause == Cause::WouldBlock
+    }
+
+    /// A signal was handled while the call waited; nothing was done, and it may be tried again.
+    #[must_use]
+    pub fn is_interrupted(&self) -> bool {
+        self.cause == Cause::Interrupted
+    }
+
+    /// A semaphore set is there, and nobody said within the time given that its values are meant.
+    #[must_use]
+    pub fn is_uninitialised(&self) -> bool {
+        self.cause == Cause::Uninitialised
     }
 
     /// The operands can never be right, whatever the state of the machine: size 0, mode bits beyond 0777, a

@@ -39,6 +39,7 @@
 //!   bytes.
 //! * `shareable`: [`Shareable`] and [`shareable!`], what may live in memory that others write.
 //! * `copy`: bulk copies that are sound while others write.
+//! * `semaphore`: [`SemaphoreSet`], numbers to wait for; [`SemaphoreLock`], a lock that a dead owner gives back.
 //! * `error`: [`Error`], the one error type: `call(operands): ERRNO, what it means here`.
 //! * `diagnosis`: what an errno means here, with figures, also where the errno alone does not say.
 //! * `sys`: the system calls, one function each.
@@ -68,6 +69,12 @@ mod shareable;
 pub use shareable::{ReadOnly, Shareable};
 
 mod copy;
+
+mod semaphore;
+pub use semaphore::{
+    Operation, OwnedSemaphoreSet, SemaphoreLock, SemaphoreSet, SemaphoreSetId, SemaphoreSetOptions,
+    SemaphoreSetStat,
+};
 
 mod error;
 pub use error::{Error, Result};

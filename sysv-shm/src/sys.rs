@@ -8,6 +8,9 @@ use std::ptr::{self, NonNull};
 use libc::{c_int, c_void, shmid_ds};
 use nix::errno::Errno;
 
+mod sem;
+pub(crate) use sem::*;
+
 /// Mode bit: removed while attached, destroyed with the last detach. Kernel: `include/uapi/linux/shm.h`.
 pub(crate) const SHM_DEST: u32 = 0o1000;
 /// Mode bit: locked in memory. Kernel: `include/uapi/linux/shm.h`.

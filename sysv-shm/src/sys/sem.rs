@@ -1,0 +1,230 @@
+//! The system calls of semaphores, one function each, named as in their man pages. Nothing is decided here.
+
+#![allow(unsafe_code)]
+
+use std::mem::MaybeUninit;
+use std::ptr::{self, NonNull};
+
+use libc::{c_int, c_long, c_void, semid_ds, timespec};
+use nix::errno::Errno;
+
+use crate::Operation;
+
+/// `semctl`'s command to look at a set by index without any permission. Kernel: `include/uapi/linux/sem.h`.
+const SEM_STAT_ANY: c_int = 20;
+
+/// `union semun`, the fourth argument of `semctl`, which every caller has to declare for himself.
+#[repr(C)]
+#[derive(Clone, Copy)]
+union Semun {
+    /// For SETVAL.
+    val: c_int,
+    /// For IPC_STAT, IPC_SET, GETALL, SETALL, IPC_INFO and SEM_INFO.
+    buffer: *mut c_void,
+}
+
+impl Semun {
+    const NONE: Self = Self { buffer: ptr::null_mut() };
+
+    fn to<T>(buffer: *mut T) -> Self {
+        Self { buffer: buffer.cast() }
+    }
+}
+
+/// The kernel's `struct seminfo`: limits (IPC_INFO), with two of the fields saying what is in use (SEM_INFO).
+#[repr(C)]
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct SemaphoreInfo {
+    /// Unused by the kernel.
+    semmap: c_int,
+    /// The most sets.
+    pub(crate) semmni: c_int,
+    /// The most semaphores of all sets together.
+    pub(crate) semmns: c_int,
+    /// Unused by the kernel.
+    semmnu: c_int,
+    /// The most semaphores of one set.
+    pub(crate) semmsl: c_int,
+    /// The most operations of one `semop`.
+    pub(crate) semopm: c_int,
+    /// Unused by the kernel.
+    semume: c_int,
+    /// From SEM_INFO: sets that exist. From IPC_INFO: meaningless.
+    pub(crate) semusz: c_int,
+    /// The largest value of a semaphore: 32767.
+    pub(crate) semvmx: c_int,
+    /// From SEM_INFO: semaphores that exist. From IPC_INFO: the largest adjustment of SEM_UNDO, 32767.
+    pub(crate) semaem: c_int,
+}
+
+/// `semget(key, count, flags)` - finds or makes a set of semaphores, gives its id. [semget(2)]
+///
+/// [semget(2)]: https://man7.org/linux/man-pages/man2/semget.2.html
+pub(crate) fn semget(key: i32, count: u16, flags: c_int) -> Result<c_int, Errno> {
+    // SAFETY: semget(2) takes numbers only and touches no memory of the caller.
+    Errno::result(unsafe { libc::semget(key, c_int::from(count), flags) })
+}
+
+/// `semtimedop(id, operations, timeout)` - does all the operations at once, or waits until that is possible.
+/// [semop(2)]
+///
+/// Without a timeout this is `semop`.
+///
+/// [semop(2)]: https://man7.org/linux/man-pages/man2/semop.2.html
+pub(crate) fn semtimedop(
+    id: c_int,
+    operations: &[Operation],
+    timeout: Option<&timespec>,
+) -> Result<(), Errno> {
+    let timeout = timeout.map_or(ptr::null(), ptr::from_ref);
+    // The kernel takes an `unsigned int`. More than that is refused (E2BIG) just as this many would be.
+    let count = u32::try_from(operations.len()).unwrap_or(u32::MAX);
+    // SAFETY: semtimedop(2) reads at most `count` operations, which is not above the slice's length and whose
+    // layout is that of `sembuf`, and the timeout if there is one.
+    let result: c_long =
+        unsafe { libc::syscall(libc::SYS_semtimedop, id, operations.as_ptr(), count, timeout) };
+    Errno::result(result).map(drop)
+}
+
+/// `semctl(id, 0, IPC_STAT, buffer)` - what the kernel knows of a set; needs read permission. [semctl(2)]
+///
+/// [semctl(2)]: https://man7.org/linux/man-pages/man2/semctl.2.html
+pub(crate) fn semctl_stat(id: c_int) -> Result<semid_ds, Errno> {
+    semctl_filled(id, libc::IPC_STAT).map(|(_, stat)| stat)
+}
+
+/// `semctl(index, 0, SEM_STAT_ANY, buffer)` - the same by index, without any permission (Linux 4.17); gives
+/// the id too.
+pub(crate) fn semctl_stat_any(index: c_int) -> Result<(c_int, semid_ds), Errno> {
+    semctl_filled(index, SEM_STAT_ANY)
+}
+
+/// One of the two commands that fill a `semid_ds`.
+fn semctl_filled(id: c_int, command: c_int) -> Result<(c_int, semid_ds), Errno> {
+    let mut buffer = MaybeUninit::<semid_ds>::zeroed();
+    let argument = Semun::to(buffer.as_mut_ptr());
+    // SAFETY: IPC_STAT and SEM_STAT_ANY write one `semid_ds`, for which the buffer has room.
+    let result = Errno::result(unsafe { libc::semctl(id, 0, command, argument) })?;
+    // SAFETY: the call succeeded, so the kernel has filled the buffer (and what it left was zero before).
+    Ok((result, unsafe { buffer.assume_init() }))
+}
+
+/// `semctl(id, 0, IPC_SET, buffer)` - changes owner and mode to those of `stat`, whose other fields it ignores.
+pub(crate) fn semctl_set(id: c_int, stat: &mut semid_ds) -> Result<(), Errno> {
+    // SAFETY: IPC_SET reads one `semid_ds`.
+    Errno::result(unsafe { libc::semctl(id, 0, libc::IPC_SET, Semun::to(stat)) }).map(drop)
+}
+
+/// `semctl(id, 0, IPC_RMID)` - destroys a set at once; who waits for it gets EIDRM.
+pub(crate) fn semctl_remove(id: c_int) -> Result<(), Errno> {
+    // SAFETY: IPC_RMID ignores its argument and touches no memory of the caller.
+    Errno::result(unsafe { libc::semctl(id, 0, libc::IPC_RMID, Semun::NONE) }).map(drop)
+}
+
+/// `semctl(id, index, command)` - one number about one semaphore: GETVAL, GETPID, GETNCNT or GETZCNT.
+pub(crate) fn semctl_get(id: c_int, index: u16, command: c_int) -> Result<c_int, Errno> {
+    debug_assert!([libc::GETVAL, libc::GETPID, libc::GETNCNT, libc::GETZCNT].contains(&command));
+    // SAFETY: these four commands ignore the argument and touch no memory of the caller.
+    Errno::result(unsafe { libc::semctl(id, c_int::from(index), command, Semun::NONE) })
+}
+
+/// `semctl(id, index, SETVAL, value)` - sets one semaphore, and clears what all processes would undo there.
+pub(crate) fn semctl_set_value(id: c_int, index: u16, value: u16) -> Result<(), Errno> {
+    let argument = Semun { val: c_int::from(value) };
+    // SAFETY: SETVAL takes a number and touches no memory of the caller.
+    Errno::result(unsafe { libc::semctl(id, c_int::from(index), libc::SETVAL, argument) }).map(drop)
+}
+
+/// `semctl(id, 0, GETALL, array)` - all values at one moment. EFAULT when the set has more than `count`.
+///
+/// Where it has fewer, the kernel leaves the rest as it was: `u16::MAX`, which no semaphore can have.
+pub(crate) fn semctl_get_all(id: c_int, count: usize) -> Result<Vec<u16>, Errno> {
+    let array = GuardedArray::new(&vec![u16::MAX; count])?;
+    // SAFETY: GETALL writes as many values as the set has, without knowing for how many there is room; the
+    // guard makes it stop at the end of the array.
+    Errno::result(unsafe { libc::semctl(id, 0, libc::GETALL, Semun::to(array.first.as_ptr())) })?;
+    Ok(array.copy())
+}
+
+/// `semctl(id, 0, SETALL, array)` - sets all, and clears what all processes would undo. EFAULT when the set
+/// has more semaphores than `values` has numbers: then nothing is set.
+pub(crate) fn semctl_set_all(id: c_int, values: &[u16]) -> Result<(), Errno> {
+    let array = GuardedArray::new(values)?;
+    // SAFETY: SETALL reads as many values as the set has; the guard makes it stop at the end of the array.
+    Errno::result(unsafe { libc::semctl(id, 0, libc::SETALL, Semun::to(array.first.as_ptr())) }).map(drop)
+}
+
+/// `semctl(0, 0, IPC_INFO, buffer)` - the limits of this IPC namespace, and the highest index in use.
+pub(crate) fn semctl_limits() -> Result<(c_int, SemaphoreInfo), Errno> {
+    semctl_info(libc::IPC_INFO)
+}
+
+/// `semctl(0, 0, SEM_INFO, buffer)` - the same with what is in use now.
+pub(crate) fn semctl_usage() -> Result<(c_int, SemaphoreInfo), Errno> {
+    semctl_info(libc::SEM_INFO)
+}
+
+fn semctl_info(command: c_int) -> Result<(c_int, SemaphoreInfo), Errno> {
+    let mut buffer = MaybeUninit::<SemaphoreInfo>::uninit();
+    let argument = Semun::to(buffer.as_mut_ptr());
+    // SAFETY: IPC_INFO and SEM_INFO write one `seminfo`, whose layout `SemaphoreInfo` has.
+    let highest = Errno::result(unsafe { libc::semctl(0, 0, command, argument) })?;
+    // SAFETY: the call succeeded, so the kernel has filled the buffer.
+    Ok((highest, unsafe { buffer.assume_init() }))
+}
+
+/// An array of values that ends where a page ends that nobody can touch.
+///
+/// GETALL and SETALL copy as many values as the set *has*, and cannot be told how many the caller has room
+/// for. Asking first does not help: between the two calls an id can become another, larger set. The kernel
+/// copies upwards, and gives up with EFAULT at the first byte that it cannot reach.
+///
+/// # Invariants
+///
+/// `first` begins an array of `count` values of this process's memory that ends where a page without
+/// permissions begins; `pages` is the mapping of both, of `bytes` bytes, and belongs to this value alone.
+struct GuardedArray {
+    first: NonNull<u16>,
+    count: usize,
+    pages: NonNull<c_void>,
+    bytes: usize,
+}
+
+impl GuardedArray {
+    fn new(values: &[u16]) -> Result<Self, Errno> {
+        // SAFETY: sysconf(3) touches no memory of the caller.
+        let page =
+            usize::try_from(unsafe { libc::sysconf(libc::_SC_PAGESIZE) }).map_err(|_| Errno::EINVAL)?;
+        let used = size_of_val(values).next_multiple_of(page);
+        let (bytes, flags) = (used + page, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS);
+        // SAFETY: mmap(2) with address NULL and no MAP_FIXED replaces no mapping.
+        let pages = unsafe { libc::mmap(ptr::null_mut(), bytes, libc::PROT_NONE, flags, -1, 0) };
+        if pages == libc::MAP_FAILED {
+            return Err(Errno::last());
+        }
+        let pages = NonNull::new(pages).ok_or(Errno::ENOMEM)?;
+        // SAFETY: `used - size_of_val(values)` is inside the mapping, and aligned since `used` is.
+        let first = unsafe { pages.byte_add(used - size_of_val(values)) }.cast();
+        // INVARIANT: the values end at `used`, where the last page begins, which stays without permissions.
+        let array = Self { first, count: values.len(), pages, bytes };
+        let access = libc::PROT_READ | libc::PROT_WRITE;
+        // SAFETY: all but the last page of a mapping that nothing refers to yet.
+        Errno::result(unsafe { libc::mprotect(pages.as_ptr(), used, access) })?;
+        // SAFETY: the array has room for as many values (invariant), and they cannot overlap: it is new.
+        unsafe { ptr::copy_nonoverlapping(values.as_ptr(), array.first.as_ptr(), values.len()) };
+        Ok(array)
+    }
+
+    fn copy(&self) -> Vec<u16> {
+        // SAFETY: `count` values, all initialised by `new` (invariant); no other process sees this mapping.
+        unsafe { std::slice::from_raw_parts(self.first.as_ptr(), self.count) }.to_vec()
+    }
+}
+
+impl Drop for GuardedArray {
+    fn drop(&mut self) {
+        // SAFETY: the mapping belongs to this value alone (invariant), and nothing refers to it any more.
+        let unmapped = unsafe { libc::munmap(self.pages.as_ptr(), self.bytes) };
+        debug_assert_eq!(unmapped, 0, "munmap of what mmap gave");
+    }
+}
