@@ -82,8 +82,8 @@ fn run_again(name: &str) {
     }
     assert!(output.status.success(), "{name}, in its own namespaces: {}\n{out}{err}", output.status);
     assert!(out.contains("1 passed"), "{name} did not run in its own namespaces:\n{out}{err}");
-    // What it skipped inside is said outside, where somebody sees it.
-    err.lines().filter(|line| line.starts_with("skipped")).for_each(say);
+    // What it skipped inside, or says of an exercise, is said outside, where somebody sees it.
+    err.lines().filter(|line| line.starts_with("skipped") || line.starts_with("exercise")).for_each(say);
 }
 
 /// Says, where the harness does not swallow it, that `what` was not tested, and why. In CI nothing may be skipped.
