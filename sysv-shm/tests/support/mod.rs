@@ -7,6 +7,7 @@ use std::process::Child;
 pub(crate) mod namespace;
 
 /// A child that does not outlive the test, however the test ends.
+#[derive(Debug)]
 pub(crate) struct Leashed(pub(crate) Child);
 
 impl Deref for Leashed {
