@@ -7,7 +7,7 @@ use std::process::Command;
 use book::workspace;
 
 /// The files that may hold `unsafe`, each with the promise that it exists to make.
-const UNSAFE_FILES: [(&str, &str); 17] = [
+const UNSAFE_FILES: [(&str, &str); 19] = [
     ("benches/src/floor/futex.rs", "the raw floor: futex(2)"),
     ("benches/src/floor/memfd.rs", "the raw floor: memfd_create(2), fcntl(2)"),
     ("benches/src/floor/memory.rs", "the raw floor: mmap(2), and memory through raw pointers"),
@@ -19,8 +19,10 @@ const UNSAFE_FILES: [(&str, &str); 17] = [
     ("fd-shm/src/shareable.rs", "the promise that a type may lie in shared memory"),
     ("fd-shm/src/sys.rs", "kcmp(2) is wrapped by no crate"),
     ("sysv-shm/examples/sysv_02_private_over_fork.rs", "fork(2) is what it shows, and is unsafe in Rust"),
-    ("sysv-shm/src/attachment.rs", "the promise that an attachment stays attached"),
+    ("sysv-shm/src/attachment.rs", "the promise that the head of an attachment is a `T`"),
     ("sysv-shm/src/copy.rs", "bulk copies that the compiler cannot see"),
+    ("sysv-shm/src/mapped.rs", "the promise that what is mapped is as long as it says, until it is detached"),
+    ("sysv-shm/src/reservation.rs", "the promise that a range of addresses stays ours"),
     ("sysv-shm/src/shareable.rs", "the promise that a type may lie in shared memory"),
     ("sysv-shm/src/sys.rs", "shmget(2), shmat(2), shmdt(2), shmctl(2) are wrapped by no crate"),
     ("sysv-shm/src/sys/sem.rs", "semget(2), semtimedop(2), semctl(2) are wrapped by no crate"),

@@ -6,9 +6,10 @@
 
 use libc::c_int;
 use nix::errno::Errno;
+use nix::sys::resource::{Resource, getrlimit};
 
 use crate::error::{Cause, Error};
-use crate::{Key, SegmentId, SegmentStat, sys};
+use crate::{Key, SegmentId, SegmentStat, huge, sys};
 
 /// Explains why `shmget(key, size, flags)` failed with `errno`.
 #[cold]
@@ -20,8 +21,13 @@ pub(crate) fn get(key: Key, size: usize, flags: c_int, errno: Errno) -> Error {
             Cause::Denied,
             format!("the mode bits do not grant 0{:03o} to this process{}", flags & 0o777, by_whom(key)),
         ),
-        Errno::EINVAL => get_invalid(key, size),
+        Errno::EINVAL => get_invalid(key, size, flags),
         Errno::ENOSPC => (Cause::Limit, namespace_full(size)),
+        Errno::EPERM if flags & sys::SHM_HUGETLB != 0 => (
+            Cause::Denied,
+            "huge pages are for whoever has CAP_IPC_LOCK or is in the group vm.hugetlb_shm_group".into(),
+        ),
+        Errno::ENOMEM if flags & sys::SHM_HUGETLB != 0 => (Cause::Limit, no_huge_pages(size, flags)),
         Errno::ENOMEM => {
             (Cause::Limit, format!("no memory for {size} bytes: all of a segment is charged when it is made"))
         }
@@ -33,16 +39,26 @@ pub(crate) fn get(key: Key, size: usize, flags: c_int, errno: Errno) -> Error {
 /// `shmget` as it would be written in C.
 pub(crate) fn get_call(key: Key, size: usize, flags: c_int) -> String {
     let mut call = format!("shmget({key}, {size}, ");
-    for (bit, name) in [(libc::IPC_CREAT, "IPC_CREAT | "), (libc::IPC_EXCL, "IPC_EXCL | ")] {
+    let names = [
+        (libc::IPC_CREAT, "IPC_CREAT | "),
+        (libc::IPC_EXCL, "IPC_EXCL | "),
+        (sys::SHM_NORESERVE, "SHM_NORESERVE | "),
+        (sys::SHM_HUGETLB, "SHM_HUGETLB | "),
+    ];
+    for (bit, name) in names {
         if flags & bit != 0 {
             call.push_str(name);
         }
+    }
+    let huge = flags.cast_unsigned() >> sys::SHM_HUGE_SHIFT;
+    if huge != 0 {
+        call.push_str(&format!("{huge} << SHM_HUGE_SHIFT | "));
     }
     call + &format!("0{:03o})", flags & 0o777)
 }
 
 /// The causes of EINVAL in `shmget`, in the order in which the kernel would find them.
-fn get_invalid(key: Key, size: usize) -> (Cause, String) {
+fn get_invalid(key: Key, size: usize, flags: c_int) -> (Cause, String) {
     if size == 0 {
         return (Cause::Invalid, "size 0: a new segment has at least one byte".into());
     }
@@ -62,18 +78,43 @@ fn get_invalid(key: Key, size: usize) -> (Cause, String) {
         };
     }
     match sys::shmctl_limits() {
-        Ok(limits) if size as u64 > limits.shmmax => (
+        Ok((_, limits)) if size as u64 > limits.shmmax => (
             Cause::Limit,
             format!("{size} bytes are above the limit of a segment, kernel.shmmax = {}", limits.shmmax),
         ),
+        _ if unknown_huge_pages(flags) => {
+            (Cause::Invalid, "this machine has no huge pages of that size".into())
+        }
         _ => (Cause::Limit, format!("{size} bytes are more than a file in the kernel's tmpfs can have")),
+    }
+}
+
+/// The size of the huge pages asked for, when it is not the machine's default.
+fn huge_page_size(flags: c_int) -> Option<usize> {
+    let huge = flags.cast_unsigned() >> sys::SHM_HUGE_SHIFT;
+    if huge == 0 { None } else { 1_usize.checked_shl(huge) }
+}
+
+/// Whether huge pages of a size were asked for that the machine does not have.
+fn unknown_huge_pages(flags: c_int) -> bool {
+    flags & sys::SHM_HUGETLB != 0 && huge_page_size(flags).is_some_and(|size| huge::pool(size).is_none())
+}
+
+/// How many huge pages there are instead of those asked for.
+fn no_huge_pages(size: usize, flags: c_int) -> String {
+    match huge_page_size(flags).and_then(|of| Some((of, huge::pool(of)?))) {
+        Some((of, (all, free))) => format!(
+            "{size} bytes need {} huge pages of {of} bytes, and {free} of the {all} that the machine has are free",
+            size.div_ceil(of)
+        ),
+        None => format!("not enough huge pages for {size} bytes are free"),
     }
 }
 
 /// Which limit of the namespace ENOSPC is about. The kernel looks at the pages first, at the number of
 /// segments last.
 fn namespace_full(size: usize) -> String {
-    let (Ok(limits), Ok(usage)) = (sys::shmctl_limits(), sys::shmctl_usage()) else {
+    let (Ok((_, limits)), Ok(usage)) = (sys::shmctl_limits(), sys::shmctl_usage()) else {
         return "a limit of this IPC namespace: kernel.shmall (pages) or kernel.shmmni (segments)".into();
     };
     if u64::try_from(usage.used_ids).is_ok_and(|used| used >= limits.shmmni) {
@@ -87,24 +128,66 @@ fn namespace_full(size: usize) -> String {
     )
 }
 
-/// Explains why attaching `id` failed with `errno`.
+/// Explains why attaching `id` at `address` failed with `errno`.
 #[cold]
-pub(crate) fn attach(id: SegmentId, flags: c_int, size: usize, errno: Errno) -> Error {
-    let call = attach_call(id, flags);
-    let needed = if flags & libc::SHM_RDONLY == 0 { "reading and writing" } else { "reading" };
+pub(crate) fn attach(id: SegmentId, address: usize, flags: c_int, errno: Errno) -> Error {
     let (cause, meaning) = match errno {
-        Errno::EINVAL | Errno::EIDRM => gone(id),
-        Errno::EACCES => (Cause::Denied, format!("{needed} is not granted to this process{}", owner(id))),
-        Errno::ENOMEM => (Cause::Limit, format!("no room for {size} bytes in this process's address space")),
+        Errno::EINVAL | Errno::EIDRM => attach_invalid(id, address, flags),
+        Errno::EACCES => {
+            let needed = needed(flags);
+            (Cause::Denied, format!("{needed} is not granted to this process{}", owner(id)))
+        }
+        Errno::ENOMEM => {
+            let size = look(id).map_or_else(|| "its".into(), |stat| stat.size.to_string());
+            (Cause::Limit, format!("no room for {size} bytes in this process's address space"))
+        }
+        Errno::EPERM => (Cause::Denied, "the address is below vm.mmap_min_addr".into()),
         other => (Cause::Other, other.desc().to_string()),
     };
-    Error::kernel(call, errno, cause, meaning)
+    Error::kernel(attach_call(id, address, flags), errno, cause, meaning)
+}
+
+/// What an attachment with these flags needs of the mode bits.
+fn needed(flags: c_int) -> &'static str {
+    match (flags & libc::SHM_RDONLY == 0, flags & sys::SHM_EXEC == 0) {
+        (true, true) => "reading and writing",
+        (true, false) => "reading, writing and executing",
+        (false, true) => "reading",
+        (false, false) => "reading and executing",
+    }
+}
+
+/// The causes of EINVAL in `shmat`: the address is looked at first, the segment next, and what lies there
+/// last.
+fn attach_invalid(id: SegmentId, address: usize, flags: c_int) -> (Cause, String) {
+    let page = sys::page_size();
+    if flags & libc::SHM_RND == 0 && !address.is_multiple_of(page) {
+        return (Cause::Invalid, format!("the address is no multiple of the page size, {page}"));
+    }
+    match look(id) {
+        Some(stat) if address != 0 => {
+            let size = stat.size;
+            (
+                Cause::Other,
+                format!("something is mapped at the address already, or in the {size} bytes from there"),
+            )
+        }
+        _ => gone(id),
+    }
 }
 
 /// `shmat` as it would be written in C.
-pub(crate) fn attach_call(id: SegmentId, flags: c_int) -> String {
-    let flags = if flags & libc::SHM_RDONLY == 0 { "0" } else { "SHM_RDONLY" };
-    format!("shmat({id}, NULL, {flags})")
+pub(crate) fn attach_call(id: SegmentId, address: usize, flags: c_int) -> String {
+    let address = if address == 0 { "NULL".to_owned() } else { format!("{address:#x}") };
+    let names = [
+        (libc::SHM_RDONLY, "SHM_RDONLY"),
+        (libc::SHM_RND, "SHM_RND"),
+        (libc::SHM_REMAP, "SHM_REMAP"),
+        (sys::SHM_EXEC, "SHM_EXEC"),
+    ];
+    let names: Vec<&str> = names.iter().filter(|(bit, _)| flags & bit != 0).map(|(_, name)| *name).collect();
+    let flags = if names.is_empty() { "0".to_owned() } else { names.join(" | ") };
+    format!("shmat({id}, {address}, {flags})")
 }
 
 /// Explains why `shmctl(id, command)` failed with `errno`.
@@ -113,12 +196,44 @@ pub(crate) fn control(id: SegmentId, command: &str, errno: Errno) -> Error {
     let (cause, meaning) = match errno {
         Errno::EINVAL | Errno::EIDRM => gone(id),
         Errno::EACCES => (Cause::Denied, format!("reading is not granted to this process{}", owner(id))),
+        Errno::EPERM if command == "SHM_LOCK" || command == "SHM_UNLOCK" => (
+            Cause::Denied,
+            format!(
+                "only its owner and its creator may, if RLIMIT_MEMLOCK is not 0 (here {}), or CAP_IPC_LOCK{}",
+                memlock(),
+                owner(id)
+            ),
+        ),
+        Errno::ENOMEM if command == "SHM_LOCK" => (
+            Cause::Limit,
+            format!("this user may lock no more than RLIMIT_MEMLOCK = {} in all{}", memlock(), owner(id)),
+        ),
         Errno::EPERM => {
             (Cause::Denied, format!("only its owner and its creator may, or CAP_SYS_ADMIN{}", owner(id)))
         }
         other => (Cause::Other, other.desc().to_string()),
     };
     Error::kernel(format!("shmctl({id}, {command})"), errno, cause, meaning)
+}
+
+/// The limit of locked memory.
+fn memlock() -> String {
+    match getrlimit(Resource::RLIMIT_MEMLOCK) {
+        Ok((soft, _)) => format!("{soft} bytes"),
+        Err(_) => "unknown".into(),
+    }
+}
+
+/// Explains why IPC_SET failed with `errno`: EINVAL has one meaning more than elsewhere.
+#[cold]
+pub(crate) fn set(id: SegmentId, uid: u32, gid: u32, errno: Errno) -> Error {
+    match (errno, look(id)) {
+        (Errno::EINVAL, Some(_)) => {
+            let meaning = format!("this user namespace has no uid {uid}, or no gid {gid}");
+            Error::kernel(format!("shmctl({id}, IPC_SET)"), errno, Cause::Invalid, meaning)
+        }
+        _ => control(id, "IPC_SET", errno),
+    }
 }
 
 /// An id that names nothing: EINVAL as a rule, EIDRM when the removal is just happening.

@@ -33,10 +33,15 @@
 //!
 //! * `key`: [`Key`], the number under which a segment is found.
 //! * `segment`: [`Segment`], a handle, and [`OwnedSegment`], which removes on drop. Start here.
-//! * `options`: [`SegmentOptions`], the mode bits.
+//! * `options`: [`SegmentOptions`], how a segment is made: the mode bits, and what it is made of.
 //! * `stat`: [`SegmentStat`], what the kernel knows of a segment.
+//! * `control`: what an owner can change of it.
 //! * `attachment`: [`Attachment`] and [`ReadAttachment`], the mapped memory: a typed head, and a tail of
 //!   bytes.
+//! * `attach_options`: [`AttachOptions`], at which address and with what rights.
+//! * `reservation`: [`Reservation`], addresses of our own that a segment may come to lie at.
+//! * `mapped`: one mapping, from `shmat` to `shmdt`: here is made sure that it is as long as it says.
+//! * `huge`: huge pages, and how to tell that a segment is made of them.
 //! * `shareable`: [`Shareable`] and [`shareable!`], what may live in memory that others write.
 //! * `copy`: bulk copies that are sound while others write.
 //! * `semaphore`: [`SemaphoreSet`], numbers to wait for; [`SemaphoreLock`], a lock that a dead owner gives back.
@@ -62,8 +67,22 @@ pub use options::SegmentOptions;
 mod stat;
 pub use stat::SegmentStat;
 
+mod control;
+
 mod attachment;
 pub use attachment::{Attachment, ReadAttachment};
+
+mod attach_options;
+pub use attach_options::AttachOptions;
+
+mod reservation;
+pub use reservation::Reservation;
+
+mod mapped;
+
+mod huge;
+
+mod smaps;
 
 mod shareable;
 pub use shareable::{ReadOnly, Shareable};

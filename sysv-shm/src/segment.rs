@@ -6,9 +6,10 @@ use std::ops::Deref;
 use libc::c_int;
 
 use crate::attachment::{Attachment, ReadAttachment};
+use crate::control::{self, Change};
 use crate::error::Result;
 use crate::shareable::Shareable;
-use crate::{Key, SegmentOptions, SegmentStat, diagnosis, sys};
+use crate::{AttachOptions, Key, SegmentOptions, SegmentStat, diagnosis, sys};
 
 /// A segment's id: what `shmget` gives, and what every other call takes.
 ///
@@ -60,12 +61,13 @@ impl fmt::Display for SegmentId {
 /// # References
 ///
 /// shmget(2), sysvipc(7); the kernel's `ipc/shm.c`
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy)]
 pub struct Segment {
     /// What the kernel calls it.
     id: SegmentId,
-    /// Its bytes when this handle was made. Only information: an attachment asks again.
-    size: usize,
+    /// How many bytes it had at least when it was found. Only a promise of that moment: an attachment asks
+    /// again.
+    at_least: usize,
 }
 
 impl Segment {
@@ -73,7 +75,7 @@ impl Segment {
     ///
     /// A new segment is filled with zeros and costs its whole size at once (memory is committed, not
     /// touched). An existing one is taken as it is if it has at least `size` bytes and lets this process read
-    /// and write: [`size`](Segment::size) says how large it really is, and whatever it holds is still there.
+    /// and write: [`size`](Segment::size) asks how large it really is, and whatever it holds is still there.
     ///
     /// # Errors
     ///
@@ -114,28 +116,24 @@ impl Segment {
         SegmentOptions::new().open(key, at_least)
     }
 
-    /// The segment with this id, for example one that somebody told us.
+    /// The segment with this id, for example one that somebody told us, if there is one now.
+    ///
+    /// `Segment::from(id)` is the same without asking the kernel: what is done with it next will tell.
     ///
     /// # Errors
     ///
     /// EINVAL: no segment of this IPC namespace has the id (any more).
     pub fn from_id(id: SegmentId) -> Result<Self> {
-        let size = match sys::shmctl_stat(id.number()) {
-            Ok(raw) => raw.shm_segsz,
-            // The size is no secret, and what may be done is decided when it is done: a stranger's segment is
-            // found too.
-            Err(errno) => diagnosis::look(id).ok_or_else(|| diagnosis::control(id, "IPC_STAT", errno))?.size,
-        };
-        Ok(Self { id, size })
+        let segment = Self::from(id);
+        segment.size()?;
+        Ok(segment)
     }
 
-    /// `shmget` with checked arguments, and the real size of what it gave.
+    /// `shmget` with checked arguments.
     pub(crate) fn get(key: Key, size: usize, flags: c_int) -> Result<Self> {
         let id = sys::shmget(key.number(), size, flags)
             .map_err(|errno| diagnosis::get(key, size, flags, errno))?;
-        let id = SegmentId::new(id);
-        let is_new = key.is_private() || flags & libc::IPC_EXCL != 0;
-        if is_new { Ok(Self { id, size }) } else { Self::from_id(id) }
+        Ok(Self { id: SegmentId::new(id), at_least: size })
     }
 
     /// The id.
@@ -144,10 +142,26 @@ impl Segment {
         self.id
     }
 
-    /// The size in bytes: the real one, not the one asked for. It never changes.
-    #[must_use]
-    pub fn size(&self) -> usize {
-        self.size
+    /// How many bytes it was found to have at least.
+    pub(crate) fn at_least(&self) -> usize {
+        self.at_least
+    }
+
+    /// `shmctl(id, IPC_STAT)` - the size in bytes: the real one, not the one asked for. It never changes.
+    ///
+    /// An attachment knows it without a call: [`Attachment::len`].
+    ///
+    /// # Errors
+    ///
+    /// EINVAL, EIDRM: it was removed, and the last attachment is gone. Permission is not needed: the size is
+    /// no secret (`SHM_STAT_ANY`, and the list in `/proc/sysvipc/shm`).
+    pub fn size(&self) -> Result<usize> {
+        match sys::shmctl_stat(self.id.number()) {
+            Ok(raw) => Ok(raw.shm_segsz),
+            Err(errno) => diagnosis::look(self.id)
+                .map(|stat| stat.size)
+                .ok_or_else(|| diagnosis::control(self.id, "IPC_STAT", errno)),
+        }
     }
 
     /// `shmctl(id, IPC_STAT)` - what the kernel knows of it now.
@@ -174,9 +188,10 @@ impl Segment {
     /// | EINVAL, EIDRM | the segment was removed |
     /// | ENOMEM | no room in the address space |
     ///
-    /// Refused when `T` is larger than the segment, or when the id names a segment of another size by now.
+    /// Refused when `T` is larger than the segment, when the id names a smaller segment by now than was found,
+    /// and for huge pages ([why](AttachOptions::accept_huge_pages)).
     pub fn attach<T: Shareable>(&self) -> Result<Attachment<T>> {
-        Attachment::new(*self)
+        AttachOptions::new().attach(self)
     }
 
     /// `shmat(id, NULL, SHM_RDONLY)` - maps the whole segment for looking only.
@@ -188,7 +203,7 @@ impl Segment {
     ///
     /// As [`attach`](Segment::attach), with read permission being enough.
     pub fn attach_read_only<T: Shareable>(&self) -> Result<ReadAttachment<T>> {
-        ReadAttachment::new(*self)
+        AttachOptions::new().attach_read_only(self)
     }
 
     /// `shmctl(id, IPC_RMID)` - takes the key away at once, and the memory when the last attachment goes.
@@ -202,12 +217,75 @@ impl Segment {
         sys::shmctl_remove(self.id.number()).map_err(|errno| diagnosis::control(self.id, "IPC_RMID", errno))
     }
 
+    /// `shmctl(id, IPC_SET)` - replaces the nine permission bits, as in `0o640`.
+    ///
+    /// Attachments stay as they are: the bits are looked at when one is made. Owner and group are sent along as
+    /// they are now, so two changes at the same moment can undo each other.
+    ///
+    /// # Errors
+    ///
+    /// EPERM: neither owner nor creator. EINVAL, EIDRM: it is gone. Refused without a call for bits beyond
+    /// 0777.
+    pub fn set_mode(&self, bits: u32) -> Result<()> {
+        control::set(self.id, Change { mode: Some(bits), ..Change::default() })
+    }
+
+    /// `shmctl(id, IPC_SET)` - gives the segment to another user and group.
+    ///
+    /// The creator keeps his rights for ever, whoever the owner is. The mode is sent along as it is now.
+    ///
+    /// # Errors
+    ///
+    /// As [`set_mode`](Segment::set_mode), and EINVAL: the user namespace has no such user or group.
+    pub fn set_owner(&self, uid: u32, gid: u32) -> Result<()> {
+        control::set(self.id, Change { owner: Some((uid, gid)), ..Change::default() })
+    }
+
+    /// `shmctl(id, SHM_LOCK)` - keeps the segment's pages from being swapped out, once they are in memory.
+    ///
+    /// It brings none in, and does nothing for huge pages, which are never swapped. The lock belongs to the
+    /// segment, not to the process: it stays until [`unlock`](Segment::unlock) or the segment's end. The whole
+    /// size counts against the RLIMIT_MEMLOCK of the user who locks.
+    ///
+    /// # Errors
+    ///
+    /// EPERM: neither owner nor creator, or RLIMIT_MEMLOCK is 0, and no CAP_IPC_LOCK. ENOMEM: more than
+    /// RLIMIT_MEMLOCK. EINVAL, EIDRM: it is gone.
+    pub fn lock(&self) -> Result<()> {
+        control::lock(self.id, true)
+    }
+
+    /// `shmctl(id, SHM_UNLOCK)` - lets the segment be swapped out again, whoever locked it.
+    ///
+    /// # Errors
+    ///
+    /// EPERM: neither owner nor creator, and no CAP_IPC_LOCK. EINVAL, EIDRM: it is gone.
+    pub fn unlock(&self) -> Result<()> {
+        control::lock(self.id, false)
+    }
+
     /// An owner of this segment, which removes it when dropped.
     #[must_use = "dropping the owner removes the segment"]
     pub fn remove_on_drop(self) -> OwnedSegment {
         OwnedSegment { segment: self, keep: false }
     }
 }
+
+impl From<SegmentId> for Segment {
+    /// A handle of whatever has this id, if anything has: nobody is asked.
+    fn from(id: SegmentId) -> Self {
+        Self { id, at_least: 0 }
+    }
+}
+
+/// Two handles are the same when their ids are.
+impl PartialEq for Segment {
+    fn eq(&self, other: &Self) -> bool {
+        self.id == other.id
+    }
+}
+
+impl Eq for Segment {}
 
 /// A segment that is removed when this is dropped.
 ///

@@ -210,8 +210,8 @@ fn mode_bits_that_do_not_let_us_in() {
         );
 
         // Who asks for nothing is refused nothing: the id and the size are no secrets.
-        assert_eq!(SegmentOptions::new().mode(0).open(Key::new(7), 0).unwrap().size(), 4096);
-        assert_eq!(Segment::from_id(b).unwrap().size(), 4096);
+        assert_eq!(SegmentOptions::new().mode(0).open(Key::new(7), 0).unwrap().size(), Ok(4096));
+        assert_eq!(Segment::from_id(b).unwrap().size(), Ok(4096));
         drop(Segment::open(KEY, 1).unwrap().attach_read_only::<AtomicU32>().unwrap());
         // What is new and grants nothing is still made, and can be removed: that takes ownership, not mode
         // bits.

@@ -65,7 +65,7 @@ fn two_processes_meet_under_a_key() {
 
 fn client() {
     let segment = Segment::open(KEY, 2 * 64).unwrap();
-    assert_eq!(segment.size(), 5000, "the real size, not the one asked for");
+    assert_eq!(segment.size().unwrap(), 5000, "the real size, not the one asked for");
     let meeting = segment.attach::<Meeting>().unwrap();
     let mut greeting = [0; 15];
     meeting.copy_out(0, &mut greeting).unwrap();
