@@ -54,20 +54,32 @@ pub fn build() -> Result<Vec<Example>> {
 /// Every listing in the workspace by name, found in the folders alone.
 pub fn sources() -> Result<BTreeMap<String, PathBuf>> {
     let mut found = BTreeMap::new();
+    for path in rust_files("examples")? {
+        if let Some(first) = found.insert(stem(&path), path.clone()) {
+            bail!("two examples have one name: {} and {}", first.display(), path.display());
+        }
+    }
+    Ok(found)
+}
+
+/// Every exercise in the workspace, with its hole, and every solution.
+pub fn exercises() -> Result<Vec<PathBuf>> {
+    Ok([rust_files("exercises")?, rust_files("exercises/solutions")?].concat())
+}
+
+/// The Rust files right in this folder of every crate that has it.
+fn rust_files(folder: &str) -> Result<Vec<PathBuf>> {
+    let mut found = Vec::new();
     for member in workspace::CRATES_WITH_EXAMPLES {
-        let folder = workspace::root().join(member).join("examples");
+        let folder = workspace::root().join(member).join(folder);
         if !folder.is_dir() {
             continue;
         }
         for entry in folder.read_dir().with_context(|| format!("reading {}", folder.display()))? {
-            let path = entry?.path();
-            if path.extension().is_some_and(|extension| extension == "rs")
-                && let Some(first) = found.insert(stem(&path), path.clone())
-            {
-                bail!("two examples have one name: {} and {}", first.display(), path.display());
-            }
+            found.push(entry?.path());
         }
     }
+    found.retain(|path| path.extension().is_some_and(|extension| extension == "rs"));
     Ok(found)
 }
 

@@ -9,6 +9,7 @@ use binder_sim::story;
 use binder_sim::trace::Trace;
 use regex::Regex;
 
+use crate::picture::lifetime::{self, Row};
 use crate::picture::rendezvous::{self, Rendezvous};
 use crate::picture::sequence::{self, Step};
 use crate::picture::translation::{self, Table};
@@ -37,6 +38,7 @@ fn files() -> Result<Vec<(PathBuf, String)>> {
         ("transaction-deferred.svg", steps(&deferred)?),
         ("system-v.svg", meeting()?),
         ("descriptor.svg", handed_over()?),
+        ("lifetime.svg", lifetime()?),
     ];
     Ok(pictures.map(|(name, text)| (workspace::pages().join("pictures").join(name), text)).into())
 }
@@ -95,6 +97,20 @@ fn handed_over() -> Result<String> {
     let file = format!("{name}, {size} bytes");
     let translation = translation::Translation { by: "Unix socket", sent, file, received };
     Ok(translation::draw(&table("server", sent), &table("client", received), &translation))
+}
+
+/// Key and id of a segment through its life, as the example's table has it.
+fn lifetime() -> Result<String> {
+    let printed = Printed::by("sysv-shm/examples/sysv_03_life_after_removal.out")?;
+    let row =
+        Regex::new(r"(?m)^(\S.*?) {2,}(the \w+ segment|[A-Z]+) {2,}(the \w+ segment|[A-Z]+) +\d+ +\S+$")?;
+    let rows: Vec<[&str; 3]> = row.captures_iter(&printed.text).map(|found| found.extract().1).collect();
+    let [_, first, _] = rows.first().with_context(|| format!("{} has no table", printed.path))?;
+    let column = |n: usize| rows.iter().map(|row| row[n].to_owned()).collect::<Vec<_>>();
+    let numbers = [("the key", 1), ("the id", 2)];
+    let numbers = numbers.map(|(number, n)| Row { number: number.into(), leads_to: column(n) });
+    let title = "The key is free from the removal on; the id leads to the segment until nobody has it mapped";
+    Ok(lifetime::draw(title, &column(0), &numbers, first))
 }
 
 /// The recorded output of an example.

@@ -72,13 +72,14 @@ fn problem(page: &Page, include: &Include) -> Option<String> {
 /// The text between an anchor's two marks; `None` unless both are there, in order, once each.
 fn anchored<'a>(text: &'a str, anchor: &str) -> Option<&'a str> {
     let only = |mark: &str| {
-        let pattern = format!(r"(?m)\b{mark}: *{}\s*$", regex::escape(anchor));
+        let pattern = format!(r"(?m)\b{mark}: *{}\s*(?:-->)?\s*$", regex::escape(anchor));
         let pattern = Regex::new(&pattern).expect("an escaped anchor");
         let mut found = pattern.find_iter(text);
         found.next().filter(|_| found.next().is_none())
     };
     let (start, end) = (only("ANCHOR")?, only("ANCHOR_END")?);
-    text.get(start.end()..end.start()).map(|quoted| quoted.trim_end_matches(['/', ' ']))
+    // What is left at the end opens the comment of the second mark: of Rust, or of Markdown.
+    text.get(start.end()..end.start()).map(|quoted| quoted.trim_end_matches(['/', ' ', '<', '!', '-']))
 }
 
 #[cfg(test)]
@@ -89,6 +90,9 @@ mod tests {
     fn an_anchor_needs_both_its_marks() {
         let text = "// ANCHOR: whole\nfn whole() {}\n// ANCHOR_END: whole\n// ANCHOR: open\nfn open() {}\n";
         assert_eq!(anchored(text, "whole").map(str::trim), Some("fn whole() {}"));
+        let text = format!("{text}<!-- ANCHOR: table -->\n| a |\n<!-- ANCHOR_END: table -->\n");
+        assert_eq!(anchored(&text, "table").map(str::trim), Some("| a |"));
+        let text = &text;
         assert_eq!(anchored(text, "open"), None);
         assert_eq!(anchored(text, "absent"), None);
     }

@@ -48,19 +48,25 @@ impl Page {
 ///
 /// A page or an example cannot be read at all.
 pub fn problems() -> Result<Vec<String>> {
-    let pages = read_all(&workspace::pages())?;
-    let quotable: Vec<_> = examples::sources()?
-        .into_values()
-        .flat_map(|source| [source.with_extension("out"), source])
-        .collect();
+    let (tables, pages): (Vec<_>, Vec<_>) =
+        read_all(&workspace::pages())?.into_iter().partition(|page| page.path.starts_with(tables()));
+    let listings = examples::sources()?.into_values();
+    let mut quotable: Vec<_> = listings.flat_map(|source| [source.with_extension("out"), source]).collect();
+    quotable.extend(examples::exercises()?);
+    quotable.extend(tables.iter().map(|table| table.path.clone()));
     let mut problems = summary::problems(&pages);
     problems.extend(includes::unquoted(&pages, &quotable));
-    for page in &pages {
+    for page in pages.iter().chain(&tables) {
         problems.extend(includes::problems(page));
         problems.extend(links::problems(page));
         problems.extend(prose::problems(page));
     }
     Ok(problems)
+}
+
+/// The folder of what tests write in Markdown, to be quoted by pages.
+fn tables() -> PathBuf {
+    workspace::pages().join("tables")
 }
 
 /// Every Markdown file below `folder`, in the order of their names.
