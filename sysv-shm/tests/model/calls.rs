@@ -74,7 +74,7 @@ impl Attachments {
             return Err(Errno::last());
         }
         // INVARIANT: shmat maps the whole segment, in whole pages.
-        let pages = found(id)?.size().div_ceil(page());
+        let pages = found(id)?.size().map_err(errno)?.div_ceil(page());
         self.0.insert(slot, Mapped { address: address.expose_provenance(), pages });
         Ok(Answer::Done)
     }
