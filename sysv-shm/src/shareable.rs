@@ -32,6 +32,11 @@ use std::sync::atomic::{
 /// # References
 ///
 /// `std::sync::atomic`, "Atomic accesses to read-only memory" and "Memory model for atomic accesses".
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` must not lie in memory that other processes write",
+    label = "not made of shareable atomics",
+    note = "atomic integers of a fixed size may, arrays of them, and structures declared with `shareable!`"
+)]
 pub unsafe trait Shareable: Sync + Sized + 'static {
     /// The same layout with loads only: what a read-only attachment shows.
     type View: Sync + fmt::Debug;
