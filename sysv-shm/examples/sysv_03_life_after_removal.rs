@@ -36,17 +36,10 @@ fn main() -> Result<()> {
     newer.store(43, Ordering::Relaxed);
     show("a new one under the key", &old, Some(&second));
 
-    println!("\nTwo memories of one name, all of them mapped by this process:");
-    print_maps("old", &old)?;
-    print_maps("new", &new)?;
-    println!(
-        "The old one holds {}, the new one {}.",
-        second.load(Ordering::Relaxed),
-        newer.load(Ordering::Relaxed)
-    );
-    let (was, is) = (old.stat()?, new.stat()?);
-    println!("The kernel says of the old one: key {}, removed: {}.", was.key, was.removed);
-    println!("The kernel says of the new one: key {}, removed: {}.\n", is.key, is.removed);
+    println!("\nTwo memories of one name, all of it mapped by this process:");
+    describe("old", &old, &second)?;
+    describe("new", &new, &newer)?;
+    println!();
 
     drop((first, second));
     show("the old one's mappings gone", &old, None);
@@ -75,16 +68,20 @@ fn errno(error: &sysv_shm::Error) -> String {
     error.raw_os_error().map_or("refused".into(), |errno| format!("{:?}", Errno::from_raw(errno)))
 }
 
-// ANCHOR: maps
-/// The lines of our own maps that are mappings of the segment: those whose inode is its id.
-fn print_maps(which: &str, segment: &Segment) -> Result<()> {
+// ANCHOR: describe
+/// What the kernel says of the segment, and the lines of our own maps that are mappings of it: those whose
+/// inode is its id.
+fn describe(which: &str, segment: &Segment, memory: &AtomicU32) -> Result<()> {
+    let stat = segment.stat()?;
+    let holds = memory.load(Ordering::Relaxed);
+    println!("  {which}  holds {holds}, key {}, removed: {}", stat.key, stat.removed);
     for line in fs::read_to_string("/proc/self/maps")?.lines() {
         // address perms offset dev inode path
         let fields: Vec<&str> = line.split_whitespace().collect();
         if fields.get(4) == Some(&segment.id().to_string().as_str()) && line.contains("/SYSV") {
-            println!("  {which}  {}", fields.join(" "));
+            println!("       {}", fields.join(" "));
         }
     }
     Ok(())
 }
-// ANCHOR_END: maps
+// ANCHOR_END: describe

@@ -26,7 +26,7 @@ pub fn draw(title: &str, events: &[String], rows: &[Row], first: &str) -> String
         let (upper, lower) = halves(event);
         drawing.text((x + 6.0, 30.0), Anchor::Start, Face::Words, Ink::Plain, upper);
         drawing.text((x + 6.0, 50.0), Anchor::Start, Face::Words, Ink::Plain, lower);
-        drawing.line((x, 16.0), (x, TOP + ROW * count(rows.len())), Ink::Faint);
+        drawing.line((x, 16.0), (x, TOP - 14.0), Ink::Faint);
     }
     for (n, row) in rows.iter().enumerate() {
         let y = TOP + ROW * count(n);
