@@ -45,6 +45,9 @@
 //! * `shareable`: [`Shareable`] and [`shareable!`], what may live in memory that others write.
 //! * `copy`: bulk copies that are sound while others write.
 //! * `semaphore`: [`SemaphoreSet`], numbers to wait for; [`SemaphoreLock`], a lock that a dead owner gives back.
+//! * `listing`: what the IPC namespace has: [`segments`], [`semaphore_sets`], limits and usage; who has a segment
+//!   attached ([`Segment::attached_by`]); [`orphans`], and how to [`reap`] them.
+//! * `smaps`: what /proc says of the mappings of a process.
 //! * `error`: [`Error`], the one error type: `call(operands): ERRNO, what it means here`.
 //! * `diagnosis`: what an errno means here, with figures, also where the errno alone does not say.
 //! * `sys`: the system calls, one function each.
@@ -82,8 +85,6 @@ mod mapped;
 
 mod huge;
 
-mod smaps;
-
 mod shareable;
 pub use shareable::{ReadOnly, Shareable};
 
@@ -94,6 +95,14 @@ pub use semaphore::{
     Operation, OwnedSemaphoreSet, SemaphoreLock, SemaphoreSet, SemaphoreSetId, SemaphoreSetOptions,
     SemaphoreSetStat,
 };
+
+mod listing;
+pub use listing::{
+    AttachedMapping, AttachedProcess, AttachedProcesses, Reap, Reaped, SegmentLimits, SegmentUsage,
+    SemaphoreLimits, SemaphoreUsage, orphans, reap, segments, semaphore_sets,
+};
+
+mod smaps;
 
 mod error;
 pub use error::{Error, Result};

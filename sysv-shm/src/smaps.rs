@@ -54,7 +54,6 @@ impl<'a> Mapping<'a> {
 
     /// Whether this is an attachment of the segment `id`, as its maps line tells it: shared, the id as inode,
     /// and a name that the kernel made of a key.
-    #[allow(dead_code)]
     pub(crate) fn is_of(&self, id: i32) -> bool {
         let key = self.path.strip_prefix("/SYSV").and_then(|path| path.strip_suffix(" (deleted)"));
         u64::try_from(id).is_ok_and(|id| id == self.inode)
@@ -73,4 +72,62 @@ pub(crate) fn mappings(text: &str) -> impl Iterator<Item = Mapping<'_>> {
         }
         Some(mapping)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ATTACHMENT: &str = "7f00-7f10 rw-s 00000000 00:01 98305                  /SYSV0000abcd (deleted)";
+
+    #[test]
+    fn a_line_and_what_belongs_to_it() {
+        let text = format!(
+            "55d0-55e0 r--p 00000000 fe:00 77 /usr/bin/some name with  spaces\nRss:  8 kB\nPss_Dirty: 9 kB\n\
+             {ATTACHMENT}\nSize:  12 kB\nKernelPageSize:  4 kB\nRss:  8 kB\nPss:  3 kB\nVmFlags: rd wr sh\n\
+             7fff-8000 rw-p 00000000 00:00 0 \n"
+        );
+        let [file, segment, last] = &mappings(&text).collect::<Vec<_>>()[..] else {
+            panic!("three mappings")
+        };
+        assert_eq!((file.path, file.rss, file.pss), ("/usr/bin/some name with  spaces", 8192, 0));
+        assert_eq!((segment.start, segment.permissions, segment.inode), (0x7f00, "rw-s", 98305));
+        assert_eq!((segment.rss, segment.pss, segment.page_size), (8192, 3072, Some(4096)));
+        assert_eq!((last.path, last.inode), ("", 0));
+    }
+
+    #[test]
+    fn only_what_the_kernel_names_after_a_key_is_an_attachment() {
+        let is = |line: &str| mappings(line).any(|mapping| mapping.is_of(98305));
+        assert!(is(ATTACHMENT));
+        for other in [
+            ATTACHMENT.replace("rw-s", "rw-p"),
+            ATTACHMENT.replace("98305", "98306"),
+            ATTACHMENT.replace(" (deleted)", ""),
+            ATTACHMENT.replace("0000abcd", ""), // a file called /SYSV
+            ATTACHMENT.replace("0000abcd", "0000abcg"),
+            ATTACHMENT.replace("0000abcd", "000\u{e9}abc"),
+            ATTACHMENT.replace("/SYSV", "/tmp/SYSV"),
+        ] {
+            assert!(!is(&other), "{other}");
+        }
+        assert!(!mappings(ATTACHMENT).any(|mapping| mapping.is_of(-1)));
+    }
+
+    #[test]
+    fn lines_that_mean_nothing_are_passed_over() {
+        for text in [
+            "",
+            "\n\n",
+            "-",
+            "x-y rw-s",
+            "Rss: 1 kB",
+            "12-34",
+            "12-34 rw-s 0 00:01 -5 /SYSV0000abcd (deleted)",
+        ] {
+            assert_eq!(mappings(text).count(), 0, "{text:?}");
+        }
+        let huge = format!("{ATTACHMENT}\nRss: 18446744073709551615 kB\nPss: many kB\nPss:\n");
+        assert_eq!(mappings(&huge).map(|mapping| mapping.rss + mapping.pss).sum::<u64>(), 0);
+    }
 }
