@@ -28,6 +28,7 @@ pub(crate) enum Call {
     Set(i32, u32),
     Stat(i32),
     Fork,
+    Exec,
     Exit,
 }
 
@@ -48,7 +49,7 @@ struct Mapped {
 }
 
 impl Attachments {
-    /// Makes one call, neither [`Call::Fork`] nor [`Call::Exit`].
+    /// Makes one call of those that leave the process what it is.
     pub(crate) fn call(&mut self, call: Call) -> Answer {
         let result = match call {
             Call::Get(arguments) => get(arguments).map(Answer::Got),
@@ -61,7 +62,7 @@ impl Attachments {
             Call::Stat(id) => found(id)
                 .and_then(|it| it.stat().map_err(errno))
                 .map(|stat| Answer::Stat(Seen::from_stat(&stat))),
-            Call::Fork | Call::Exit => Err(Errno::ENOSYS),
+            Call::Fork | Call::Exec | Call::Exit => Err(Errno::ENOSYS),
         };
         result.unwrap_or_else(|errno| Answer::Refused(errno as i32))
     }

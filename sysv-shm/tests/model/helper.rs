@@ -1,8 +1,10 @@
 //! A helper: a process that makes the calls it is told over a socket.
 
 use std::io::{BufRead, BufReader, Write};
+use std::os::fd::OwnedFd;
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr, UnixListener, UnixStream};
+use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 use std::{env, io, process};
 
@@ -76,8 +78,9 @@ impl Place {
         if stranger {
             command.env(STRANGER, "1");
         }
-        let theirs = Stdio::from(std::os::fd::OwnedFd::from(theirs));
-        let child = Leashed(command.stdin(theirs).stdout(Stdio::null()).spawn().expect("this program"));
+        let child = Leashed(
+            command.stdin(OwnedFd::from(theirs)).stdout(Stdio::null()).spawn().expect("this program"),
+        );
         let mut helper = Helper { pid: child.id(), wire: Wire(BufReader::new(ours)), started: None };
         helper.greeting();
         helper.started = Some(child);
@@ -110,6 +113,12 @@ impl Helper {
     pub(crate) fn call(&mut self, call: Call) -> Answer {
         self.wire.say(&call).expect("a helper that listens");
         self.wire.hear().expect("an answer").unwrap_or_else(|| panic!("pid {} died of {call:?}", self.pid))
+    }
+
+    /// Has it start its program again in its own place.
+    pub(crate) fn exec(&mut self) {
+        self.wire.say(&Call::Exec).expect("a helper that listens");
+        self.greeting();
     }
 
     /// Has it exit; back when it has.
@@ -184,6 +193,13 @@ fn serve(mut wire: Wire, place: &str) -> io::Result<()> {
     while let Some(call) = wire.hear()? {
         match call {
             Call::Exit => calls::exit(), // with everything attached
+            Call::Exec => {
+                let socket = OwnedFd::from(wire.0.into_inner());
+                // By the link, for somebody else may not see the path. Who that is stays as it is.
+                let mut again = Command::new("/proc/self/exe");
+                again.args(env::args_os().skip(1)).env_remove(STRANGER).stdin(socket);
+                return Err(again.exec());
+            }
             Call::Fork => {
                 let child = UnixStream::connect_addr(&SocketAddr::from_abstract_name(place)?)?;
                 match calls::fork()? {

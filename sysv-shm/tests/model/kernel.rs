@@ -113,7 +113,9 @@ impl<'w> Kernel<'w> {
             Action::Remove(variable) => Call::Remove(id(variable)),
             Action::Set(variable, mode) => Call::Set(id(variable), mode),
             Action::Stat(variable) => Call::Stat(id(variable)),
-            Action::Fork(_) | Action::Exit | Action::Kill => return self.begin_or_end(step, child),
+            Action::Fork(_) | Action::Exec | Action::Exit | Action::Kill => {
+                return self.begin_or_end(step, child);
+            }
             Action::Force(on) => {
                 fs::write(sysctl("shm_rmid_forced"), if on { "1" } else { "0" }).expect("a switch");
                 return Answer::Done;
@@ -140,6 +142,10 @@ impl<'w> Kernel<'w> {
                 }
                 Err(refusal) => refusal,
             };
+        }
+        if step.action == Action::Exec {
+            self.helpers.get_mut(&step.role).expect("it runs").exec();
+            return Answer::Done;
         }
         let helper = self.helpers.remove(&step.role).expect("it runs");
         if step.action == Action::Exit {

@@ -33,7 +33,7 @@ const STEPS: usize = 30_000;
 const PROGRAMS_TO_FIND_A_MISTAKE: u32 = 400;
 
 /// What a run of the test meets, each many times: a kind of step, and the ways in which it ends.
-const MET: [(&str, &[&str]); 12] = [
+const MET: [(&str, &[&str]); 13] = [
     ("shmget", &["done", "EACCES", "EEXIST", "EINVAL", "ENOENT"]),
     ("shmat", &["done", "EACCES", "EINVAL"]),
     ("mprotect", &["done"]),
@@ -43,6 +43,7 @@ const MET: [(&str, &[&str]); 12] = [
     ("IPC_SET", &["done", "EINVAL"]),
     ("IPC_STAT", &["done", "EACCES", "EINVAL"]),
     ("fork", &["done"]),
+    ("execve", &["done"]),
     ("exit", &["done"]),
     ("kill", &["done"]),
     ("shm_rmid_forced", &["done"]),

@@ -28,7 +28,7 @@ impl Mistake {
 }
 
 /// What people believe of System V.
-pub(crate) const MISTAKES: [Mistake; 9] = [
+pub(crate) const MISTAKES: [Mistake; 10] = [
     Mistake {
         belief: "nattch counts calls of shmat: an mprotect of one page changes nothing",
         disproof: &["mprotect", "nattch: kernel 2, model 1"],
@@ -77,6 +77,17 @@ pub(crate) const MISTAKES: [Mistake; 9] = [
         disproof: &["is killed with SIGKILL", "nattch: kernel 0, model 1"],
         spoil: |before, after, step, _| {
             if step.action == Action::Kill {
+                for (name, segment) in &mut after.segments {
+                    segment.facts.attached = before.segments[name].facts.attached;
+                }
+            }
+        },
+    },
+    Mistake {
+        belief: "what is attached survives an execve, as an open file does",
+        disproof: &["execve", "nattch: kernel 0, model 1"],
+        spoil: |before, after, step, _| {
+            if step.action == Action::Exec {
                 for (name, segment) in &mut after.segments {
                     segment.facts.attached = before.segments[name].facts.attached;
                 }

@@ -21,7 +21,9 @@ pub(crate) type Page = usize;
 pub(crate) struct Segment {
     /// What `IPC_STAT` says.
     pub(crate) facts: Facts,
-    /// Whether the process that made it has ended.
+    /// Which thread of its creator made it.
+    thread: usize,
+    /// Whether that thread has ended.
     orphaned: bool,
 }
 
@@ -41,6 +43,9 @@ struct Attachment {
 struct Process {
     who: Who,
     user: User,
+    /// Which of its threads makes the calls: a helper's program starts one for it, and starts the next after
+    /// an `execve`, beside the one that called it.
+    thread: usize,
     attachments: BTreeMap<Slot, Attachment>,
 }
 
@@ -122,7 +127,7 @@ impl Model {
                 there && (range.start > 0 || range.end == it.pages)
             }),
             Action::Fork(child) => step.role != Role::Parent && step.role != *child && !self.runs(*child),
-            Action::Exit | Action::Kill => step.role != Role::Parent && self.runs(step.role),
+            Action::Exec | Action::Exit | Action::Kill => step.role != Role::Parent && self.runs(step.role),
             _ => true,
         }
     }
@@ -143,6 +148,7 @@ impl Model {
                 Err(errno) => Err(errno),
             },
             Action::Fork(child) => self.fork(step.role, child),
+            Action::Exec => self.exec(step.role),
             Action::Exit | Action::Kill => self.end(step.role),
             Action::Force(on) => self.force(on),
         };
@@ -179,7 +185,7 @@ impl Model {
         if self.segments.len() >= self.limits.segments {
             return Err(Errno::ENOSPC);
         }
-        let Process { who, user, .. } = &self.processes[&role];
+        let Process { who, user, thread, .. } = &self.processes[&role];
         let facts = Facts {
             key: get.key,
             size: get.size,
@@ -197,7 +203,7 @@ impl Model {
             changed_at: Some(self.now),
         };
         self.made += 1;
-        self.segments.insert(Name(self.made), Segment { facts, orphaned: false });
+        self.segments.insert(Name(self.made), Segment { facts, thread: *thread, orphaned: false });
         Ok(Name(self.made))
     }
 
@@ -282,12 +288,36 @@ impl Model {
 
     /// The child has every mapping of its parent; the attaching is the parent's doing.
     fn fork(&mut self, role: Role, child: Role) -> Result<(), Errno> {
-        let Process { who, user, attachments } = self.processes[&role].clone();
+        let Process { who, user, attachments, .. } = self.processes[&role].clone();
         for attachment in attachments.values() {
             attachment.mappings.iter().for_each(|_| self.opened(attachment.segment, who));
         }
         self.begin(child, user, attachments);
         Ok(())
+    }
+
+    /// The process stays, without its memory; and of its threads the one that calls, so that only what this
+    /// one made has still a creator.
+    fn exec(&mut self, role: Role) -> Result<(), Errno> {
+        let process = self.processes.get_mut(&role).expect("it runs");
+        let (who, caller) = (process.who, process.thread);
+        let attachments = std::mem::take(&mut process.attachments);
+        process.thread += 1;
+        self.orphan(|it| it.facts.creator == who && it.thread != caller);
+        for attachment in attachments.values() {
+            attachment.mappings.iter().for_each(|_| self.closed(attachment.segment, who));
+        }
+        Ok(())
+    }
+
+    /// The creators of these segments end: a creator is a thread, not a process.
+    fn orphan(&mut self, which: impl Fn(&Segment) -> bool) {
+        for segment in self.segments.values_mut().filter(|it| which(it)) {
+            segment.orphaned = true;
+        }
+        if self.forced {
+            self.segments.retain(|_, it| it.facts.attached > 0 || !which(it));
+        }
     }
 
     /// However a process ends: first its mappings go, then its segments are orphans.
@@ -296,12 +326,7 @@ impl Model {
         for attachment in attachments.values() {
             attachment.mappings.iter().for_each(|_| self.closed(attachment.segment, who));
         }
-        for segment in self.segments.values_mut().filter(|it| it.facts.creator == who) {
-            segment.orphaned = true;
-        }
-        if self.forced {
-            self.segments.retain(|_, it| it.facts.attached > 0 || it.facts.creator != who);
-        }
+        self.orphan(|it| it.facts.creator == who);
         Ok(())
     }
 
@@ -317,7 +342,7 @@ impl Model {
         let life = self.lives.entry(role).or_default();
         *life += 1;
         let who = Who { role, life: *life };
-        self.processes.insert(role, Process { who, user, attachments });
+        self.processes.insert(role, Process { who, user, thread: 0, attachments });
         who
     }
 

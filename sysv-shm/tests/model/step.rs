@@ -75,6 +75,8 @@ pub(crate) enum Action {
     Stat(Variable),
     /// `fork()`, and the child is that role.
     Fork(Role),
+    /// `execve()` of the helper's own program.
+    Exec,
     /// `_exit(0)`
     Exit,
     /// `kill(pid of the role, SIGKILL)`
@@ -105,6 +107,7 @@ impl Action {
             Self::Set(..) => "IPC_SET",
             Self::Stat(_) => "IPC_STAT",
             Self::Fork(_) => "fork",
+            Self::Exec => "execve",
             Self::Exit => "exit",
             Self::Kill => "kill",
             Self::Force(_) => "shm_rmid_forced",
@@ -165,6 +168,7 @@ fn any_action() -> impl Strategy<Value = Action> {
         5 => (variable(), mode()).prop_map(|(variable, mode)| Action::Set(variable, mode)),
         6 => variable().prop_map(Action::Stat),
         12 => helper.prop_map(Action::Fork),
+        2 => Just(Action::Exec),
         2 => Just(Action::Exit),
         2 => Just(Action::Kill),
         2 => prop::bool::weighted(0.3).prop_map(Action::Force),
@@ -224,6 +228,7 @@ impl fmt::Display for Action {
             }
             Self::Stat(Variable(name)) => write!(f, "shmctl({name}, IPC_STAT)"),
             Self::Fork(child) => write!(f, "fork() makes {child}"),
+            Self::Exec => f.write_str("execve(itself)"),
             Self::Exit => f.write_str("_exit(0)"),
             Self::Kill => f.write_str("is killed with SIGKILL"),
             Self::Force(on) => write!(f, "kernel.shm_rmid_forced = {}", u8::from(*on)),
