@@ -22,14 +22,13 @@ type Result<T> = std::result::Result<T, Box<dyn Error>>;
 fn parent() -> Result<()> {
     let segment = Segment::create(Key::PRIVATE, 4096)?;
     let word = segment.attach::<AtomicU32>();
-    segment.remove()?; // at once, whether attached or not: whatever happens from here on leaks nothing
+    segment.remove()?; // at once, and whether it is attached or not
     let word = word?;
     word.store(1, Ordering::Relaxed);
-    println!("parent  pid {}: made id {}, without a key; attached, removed", process::id(), segment.id());
-    println!("        at {:p}, mappings: {}, the word is 1", &*word, segment.stat()?.attached);
+    tell("parent", "made a segment without a key, attached it, removed it", &segment, &word)?;
 
-    // SAFETY: fork(2) in a process with threads lets the child call nothing that takes a lock. This process
-    // has one thread.
+    // SAFETY: after a fork(2) in a process with threads, the child must not take a lock that one of them may
+    // hold. This process has one thread.
     match unsafe { fork()? } {
         ForkResult::Child => process::exit(i32::from(child(&segment, &word).is_err())),
         ForkResult::Parent { child } => match waitpid(child, None)? {
@@ -41,49 +40,37 @@ fn parent() -> Result<()> {
     if !told.success() {
         return Err(format!("the one who was told: {told}").into());
     }
-    println!(
-        "parent  pid {}: mappings: {}, the word is {}",
-        process::id(),
-        segment.stat()?.attached,
-        word.load(Ordering::Relaxed)
-    );
+    tell("parent", "looks again", &segment, &word)?;
+
     drop(word);
-    match segment.stat() {
-        Ok(_) => Err("the segment is still there".into()),
-        Err(error) if error.is_removed() => {
-            println!("        detached, and with that the segment is gone");
-            Ok(())
-        }
-        Err(error) => Err(error.into()),
-    }
+    let gone = segment.stat().is_err_and(|error| error.is_removed());
+    println!("        detaches it, and the id leads nowhere: {}", if gone { "yes" } else { "no" });
+    Ok(())
 }
 // ANCHOR_END: parent
 
-// ANCHOR: child
-/// Was born with the mapping: no key, no id, no call.
+// ANCHOR: others
+/// A copy of its parent, with all its mappings: no key, no id, no call.
 fn child(segment: &Segment, word: &Attachment<AtomicU32>) -> Result<()> {
-    println!("child   pid {}: has it at {:p}, as the parent has", process::id(), &**word);
-    println!(
-        "        mappings: {}, the word is {}",
-        segment.stat()?.attached,
-        word.fetch_add(1, Ordering::Relaxed)
-    );
-    Ok(())
+    word.fetch_add(1, Ordering::Relaxed);
+    tell("child", "was born with the mapping, at the same address", segment, word)
 }
 
 /// A new program, which inherits no mapping. It was told a number, the id, and so it is let in.
 fn told(id: SegmentId) -> Result<()> {
     let segment = Segment::from_id(id)?;
     let word = segment.attach::<AtomicU32>()?;
-    println!("told    pid {}: attaches id {id}, which a removal does not prevent on Linux", process::id());
-    println!(
-        "        mappings: {}, the word is {}",
-        segment.stat()?.attached,
-        word.fetch_add(1, Ordering::Relaxed)
-    );
+    word.fetch_add(1, Ordering::Relaxed);
+    tell("told", "was told the id, and attached it although it is removed", &segment, &word)
+}
+
+fn tell(role: &str, what: &str, segment: &Segment, word: &Attachment<AtomicU32>) -> Result<()> {
+    let (id, mappings, value) = (segment.id(), segment.stat()?.attached, word.load(Ordering::Relaxed));
+    println!("{role:<7} pid {}: {what}", process::id());
+    println!("        id {id}, at {:p}, mappings: {mappings}, the word is {value}", &**word);
     Ok(())
 }
-// ANCHOR_END: child
+// ANCHOR_END: others
 
 fn main() -> Result<()> {
     match env::args().nth(1) {

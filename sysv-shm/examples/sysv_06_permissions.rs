@@ -51,9 +51,7 @@ fn order() -> Result<()> {
     tell("a new segment under its key", Segment::create_new(KEY, SIZE));
     tell("one more byte than it has", Segment::open(KEY, SIZE + 1));
     tell("the right to read", Segment::open(KEY, SIZE));
-    println!(
-        "The first two say that the key is taken, and even how large the segment is, to anybody who asks."
-    );
+    println!("The first two are said to anybody: the key is taken, and so large is its segment.");
     Ok(segment.remove()?)
 }
 // ANCHOR_END: order
