@@ -179,7 +179,7 @@ impl SemaphoreSet {
     ///
     /// | errno | meaning |
     /// | --- | --- |
-    /// | EINTR | a signal was handled while this waited; it is never restarted, not even with SA_RESTART |
+    /// | EINTR | a signal came while this waited (even SIGSTOP and SIGCONT); it is never restarted, SA_RESTART or not |
     /// | EIDRM | the set was removed while this waited |
     /// | EINVAL | the id names no set (any more); or no operation was given |
     /// | EAGAIN | an operation that says [`no_wait`](Operation::no_wait) would have to wait |

@@ -103,7 +103,7 @@ pub(super) fn operate(
             },
         ),
         Errno::EINTR => {
-            let meaning = "a signal was handled while it waited; nothing was done, and nothing restarts it";
+            let meaning = "a signal came while it waited; nothing was done, and nothing restarts it";
             (Cause::Interrupted, meaning.into())
         }
         Errno::EIDRM => (Cause::Removed, "the set was removed while it waited".into()),

@@ -19,6 +19,9 @@ const LOOK_AGAIN: Duration = Duration::from_millis(10);
 const WAKE_ABOVE_ZERO: [Operation; 3] =
     [Operation::take(0), Operation::add(0), Operation::wait_for_zero(0).no_wait()];
 
+/// Waits for more than a semaphore can have: until its time is over, or the set is removed.
+const WAKE_NEVER: [Operation; 1] = [Operation::change(0, NonZeroI16::MIN)];
+
 impl SemaphoreSet {
     /// Finds the set that has `key`, initialised; or makes it and gives it these values. One of all who call
     /// this at the same time makes it, the others wait for him, as
@@ -90,16 +93,21 @@ impl SemaphoreSet {
     /// the set has to be removed. EINVAL, EIDRM: it was removed. EACCES: not permitted.
     pub fn wait_until_initialised(&self, patience: Duration) -> Result<()> {
         let begin = Instant::now();
-        while self.stat()?.operated_at.is_none() {
+        loop {
+            let first = self.get(0)?;
+            if self.stat()?.operated_at.is_some() {
+                return Ok(());
+            }
             let left = patience.saturating_sub(begin.elapsed());
             if left.is_zero() {
                 return Err(diagnosis::uninitialised(self.id(), patience));
             }
-            match self.operate_for(&WAKE_ABOVE_ZERO, left.min(LOOK_AGAIN)) {
+            // A creator that sets values before it says that they are meant: this wakes nobody twice.
+            let wait = if first == 0 { &WAKE_ABOVE_ZERO[..] } else { &WAKE_NEVER };
+            match self.operate_for(wait, left.min(LOOK_AGAIN)) {
                 Err(error) if error.is_would_block() || error.is_interrupted() => {}
                 other => other?,
             }
         }
-        Ok(())
     }
 }

@@ -228,3 +228,28 @@ impl Drop for GuardedArray {
         debug_assert_eq!(unmapped, 0, "munmap of what mmap gave");
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use nix::errno::Errno;
+
+    use super::{semctl_get_all, semctl_set_all};
+    use crate::{Key, SemaphoreSet};
+
+    #[test]
+    fn a_set_that_is_larger_than_the_array_is_a_fault_and_no_overrun() {
+        for (has, room) in [(4, 3), (2049, 2048), (10_000, 1), (10_000, 4096)] {
+            let set = SemaphoreSet::create(Key::PRIVATE, has).unwrap().remove_on_drop();
+            let id = set.id().number();
+            assert_eq!(semctl_get_all(id, room), Err(Errno::EFAULT), "{has} into {room}");
+            assert_eq!(semctl_set_all(id, &vec![9; room]), Err(Errno::EFAULT), "{room} for {has}");
+            assert_eq!(set.get_all().unwrap(), vec![0; usize::from(has)], "nothing is set");
+        }
+    }
+
+    #[test]
+    fn a_set_that_is_smaller_leaves_the_rest_marked() {
+        let set = SemaphoreSet::create(Key::PRIVATE, 2).unwrap().remove_on_drop();
+        assert_eq!(semctl_get_all(set.id().number(), 4).unwrap(), [0, 0, u16::MAX, u16::MAX]);
+    }
+}

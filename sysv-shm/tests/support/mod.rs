@@ -4,6 +4,7 @@
 use std::ops::{Deref, DerefMut};
 use std::process::Child;
 
+pub(crate) mod actor;
 pub(crate) mod namespace;
 
 /// A child that does not outlive the test, however the test ends.

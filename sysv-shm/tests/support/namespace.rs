@@ -18,7 +18,7 @@ use nix::sched::{CloneFlags, unshare};
 /// Set, in a run under `unshare`, to the name of the one test that runs there.
 const INSIDE: &str = "SYSV_SHM_TEST_INSIDE";
 
-/// Runs `test` in an IPC namespace of its own and fails if it leaves a segment there.
+/// Runs `test` in an IPC namespace of its own and fails if it leaves a segment or a set of semaphores there.
 ///
 /// The thread that calls this keeps its namespace; `test` runs in another. Children that it starts share the
 /// new namespace.
@@ -50,10 +50,17 @@ pub(crate) fn segments() -> Vec<String> {
     listing.lines().skip(1).map(str::to_owned).collect()
 }
 
+/// The semaphore sets of the calling thread's IPC namespace: the lines of `/proc/sysvipc/sem` without the
+/// header.
+pub(crate) fn semaphore_sets() -> Vec<String> {
+    let listing = fs::read_to_string("/proc/sysvipc/sem").expect("/proc/sysvipc/sem");
+    listing.lines().skip(1).map(str::to_owned).collect()
+}
+
 fn checked(test: impl FnOnce()) {
-    assert_eq!(segments(), [""; 0], "a new namespace is empty");
+    assert_eq!([segments(), semaphore_sets()].concat(), [""; 0], "a new namespace is empty");
     test();
-    assert_eq!(segments(), [""; 0], "left behind");
+    assert_eq!([segments(), semaphore_sets()].concat(), [""; 0], "left behind");
 }
 
 /// Runs the test called `name` of this program in a user and an IPC namespace of its own.
