@@ -1,7 +1,7 @@
 //! Two processes that never run at the same time, and were given nothing, meet under a number.
 //!
 //! Run it: `cargo run --example sysv_01_rendezvous_by_key`, or each part by hand: `-- first`, later `--
-//! second`.
+//! second`. (Nothing is removed then: `ipcrm -M 0x53484d01` does it.)
 //!
 //! What to look for: both run the same line, and whoever comes first makes the segment. The first has ended
 //! before the second starts, and what it wrote is there.
@@ -66,9 +66,13 @@ fn main() -> Result<()> {
     if let Some(role) = env::args().nth(1) {
         return visit(&role);
     }
+    if let Ok(found) = Segment::open(KEY, 0) {
+        return Err(format!("somebody is at {KEY} already; `ipcrm -m {}` would remove it", found.id()).into());
+    }
     let outcome = both();
-    let left = Segment::open(KEY, 0)?;
-    println!("Mappings of it: {}. It is removed now, by its key.", left.stat()?.attached);
-    left.remove()?;
+    if let Ok(left) = Segment::open(KEY, 0) {
+        println!("Mappings of it: {}. It is removed now, by its key.", left.stat()?.attached);
+        left.remove()?;
+    }
     outcome
 }
