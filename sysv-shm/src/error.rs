@@ -119,24 +119,6 @@ impl Error {
         self.cause == Cause::WouldBlock
     }
 
-    /// A signal was handled while the call waited; nothing was done, and it may be tried again.
-    #[must_use]
-    pub fn is_interrupted(&self) -> bool {
-        self.cause == Cause::Interrupted
-    }
-
-    /// A semaphore set is there, and nobody said within the time given that its values are meant.
-    #[must_use]
-    pub fn is_uninitialised(&self) -> bool {
-        self.cause == Cause::Uninitialised
-    }
-
-    /// It could not be done without waiting, or not within the time given; nothing was done.
-    #[must_use]
-    pub fn is_would_block(&self) -> bool {
-        self.cause == Cause::WouldBlock
-    }
-
     /// A signal came while the call waited; nothing was done, and it may be tried again.
     #[must_use]
     pub fn is_interrupted(&self) -> bool {

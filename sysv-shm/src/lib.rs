@@ -48,7 +48,6 @@
 //! * `listing`: what the IPC namespace has: [`segments`], [`semaphore_sets`], limits and usage; who has a segment
 //!   attached ([`Segment::attached_by`]); [`orphans`], and how to [`reap`] them.
 //! * `smaps`: what /proc says of the mappings of a process.
-//! * `semaphore`: [`SemaphoreSet`], numbers to wait for; [`SemaphoreLock`], a lock that a dead owner gives back.
 //! * `error`: [`Error`], the one error type: `call(operands): ERRNO, what it means here`.
 //! * `diagnosis`: what an errno means here, with figures, also where the errno alone does not say.
 //! * `sys`: the system calls, one function each.
@@ -104,12 +103,6 @@ pub use listing::{
 };
 
 mod smaps;
-
-mod semaphore;
-pub use semaphore::{
-    Operation, OwnedSemaphoreSet, SemaphoreLock, SemaphoreSet, SemaphoreSetId, SemaphoreSetOptions,
-    SemaphoreSetStat,
-};
 
 mod error;
 pub use error::{Error, Result};
