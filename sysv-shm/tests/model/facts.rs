@@ -63,20 +63,31 @@ pub(crate) struct Facts {
 /// What the kernel says of a segment: the same in its own numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Seen {
+    /// 0 when it has none.
     pub(crate) key: i32,
+    /// Bytes.
     pub(crate) size: usize,
-    /// With 01000 for removed.
+    /// The nine bits, with 01000 for removed and 02000 for locked.
     pub(crate) mode: u32,
+    /// The owner.
     pub(crate) uid: u32,
+    /// The owner's group.
     pub(crate) gid: u32,
+    /// The creator.
     pub(crate) cuid: u32,
+    /// The creator's group.
     pub(crate) cgid: u32,
+    /// The process that made it.
     pub(crate) cpid: u32,
+    /// The process that last attached or detached, 0 for none.
     pub(crate) lpid: u32,
+    /// Mappings.
     pub(crate) attached: u64,
-    /// Seconds, 0 for never; as the other two.
+    /// Seconds, 0 for never.
     pub(crate) attached_at: u64,
+    /// Seconds, 0 for never.
     pub(crate) detached_at: u64,
+    /// Seconds.
     pub(crate) changed_at: u64,
 }
 
@@ -98,8 +109,11 @@ pub(crate) enum Outcome {
 pub(crate) enum Answer {
     /// An id, or a pid.
     Got(i32),
+    /// Nothing but success.
     Done,
+    /// `IPC_STAT`'s answer.
     Stat(Seen),
+    /// An errno.
     Refused(i32),
 }
 

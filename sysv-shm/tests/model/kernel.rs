@@ -162,7 +162,13 @@ impl<'w> Kernel<'w> {
         *self.ids.entry(id).or_insert(next)
     }
 
-    /// Every segment of the namespace.
+    /// The same as the crate sees it.
+    pub(crate) fn listed(&mut self) -> BTreeMap<Name, Seen> {
+        let listed = sysv_shm::segments().expect("a kernel that lists");
+        listed.iter().map(|stat| (self.name(stat.id.number()), Seen::from_stat(stat))).collect()
+    }
+
+    /// Every segment of the namespace, as /proc has it.
     pub(crate) fn segments(&mut self) -> BTreeMap<Name, Seen> {
         let seen: Vec<_> = segments().iter().map(|line| Seen::from_line(line)).collect();
         seen.into_iter().map(|(id, seen)| (self.name(id), seen)).collect()

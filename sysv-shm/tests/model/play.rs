@@ -111,6 +111,9 @@ impl Play<'_> {
     fn differences(&mut self) -> Vec<String> {
         let seen = self.kernel.segments();
         let mut lines = Vec::new();
+        if self.kernel.listed() != seen {
+            lines.push("            the crate lists other segments than /proc/sysvipc/shm".to_owned());
+        }
         for (name, segment) in &self.model.segments {
             match seen.get(name) {
                 Some(seen) => {
