@@ -55,8 +55,8 @@ impl fmt::Display for SemaphoreSetId {
 
 /// A set of semaphores: numbers from 0 to 32767 that belong to an IPC namespace, not to any process.
 ///
-/// Found by a key as a segment is (keys of sets and keys of segments are two different worlds), and like one it
-/// stays until somebody removes it. This is a handle: it is copied freely, and dropping it does nothing.
+/// Found by a key as a segment is (keys of sets and keys of segments are two different worlds), and like one
+/// it stays until somebody removes it. This is a handle: it is copied freely, and dropping it does nothing.
 ///
 /// # Examples
 ///
@@ -86,15 +86,16 @@ impl SemaphoreSet {
     /// `semget(key, count, IPC_CREAT | 0600)` - finds the set that has `key`, or makes it.
     ///
     /// The values of a new set are 0 on Linux, and unspecified by POSIX; either way the set is not ready yet
-    /// when others can already find it. [`create_initialised`](SemaphoreSet::create_initialised) takes care of
-    /// that.
+    /// when others can already find it. [`create_initialised`](SemaphoreSet::create_initialised) takes care
+    /// of that.
     ///
     /// # Errors
     ///
     /// | errno | meaning |
     /// | --- | --- |
     /// | EACCES | the existing set does not let this process read and change it |
-    /// | EINVAL | `count` is above SEMMSL, even if the set exists; or the existing one has fewer semaphores; or there is none and `count` is 0 |
+    /// | EINVAL | the existing set has fewer semaphores; or there is none and `count` is 0 |
+    /// | EINVAL | `count` is above SEMMSL: looked at first, even if the set exists |
     /// | ENOSPC | the namespace has as many semaphores (SEMMNS) or sets (SEMMNI) as it may |
     /// | ENOMEM | no memory |
     pub fn create(key: Key, count: u16) -> Result<Self> {
@@ -170,8 +171,8 @@ impl SemaphoreSet {
     /// `semop(id, operations)` - does all of them at one moment, waiting until that is possible.
     ///
     /// All or none: while it waits nothing is changed, and nobody ever sees a part of it. The operations are
-    /// tried in order, each on what the ones before it made. Who waits longest for a semaphore is served first;
-    /// a big request can still wait for ever while small ones pass it.
+    /// tried in order, each on what the ones before it made. Who waits longest for a semaphore is served
+    /// first; a big request can still wait for ever while small ones pass it.
     ///
     /// # Errors
     ///
@@ -179,11 +180,12 @@ impl SemaphoreSet {
     ///
     /// | errno | meaning |
     /// | --- | --- |
-    /// | EINTR | a signal came while this waited (even SIGSTOP and SIGCONT); it is never restarted, SA_RESTART or not |
+    /// | EINTR | a signal came while this waited, even SIGSTOP; it is never restarted, SA_RESTART or not |
     /// | EIDRM | the set was removed while this waited |
     /// | EINVAL | the id names no set (any more); or no operation was given |
     /// | EAGAIN | an operation that says [`no_wait`](Operation::no_wait) would have to wait |
-    /// | ERANGE | a value would be above SEMVMX (32767); or what is to be undone at exit beyond what a `short` holds |
+    /// | ERANGE | a value would be above SEMVMX (32767) |
+    /// | ERANGE | the sum of what is to be undone at exit would be beyond what a `short` holds |
     /// | EFBIG | the set has no semaphore with that index |
     /// | E2BIG | more operations than SEMOPM (500) |
     /// | EACCES | the mode bits do not let this process change values (or read, if it only waits for zero) |
@@ -206,8 +208,8 @@ impl SemaphoreSet {
         self.timed(&operations, None)
     }
 
-    /// `semtimedop(id, operations, timeout)` - as [`operate`](SemaphoreSet::operate), but waits no longer than
-    /// that.
+    /// `semtimedop(id, operations, timeout)` - as [`operate`](SemaphoreSet::operate), but waits no longer
+    /// than that.
     ///
     /// # Errors
     ///
@@ -228,8 +230,8 @@ impl SemaphoreSet {
 
     /// `semctl(id, 0, IPC_RMID)` - destroys the set at once.
     ///
-    /// Whoever waits for it wakes with EIDRM, and what processes would have undone is forgotten. Nothing like a
-    /// segment's last attachment keeps it alive.
+    /// Whoever waits for it wakes with EIDRM, and what processes would have undone is forgotten. Nothing like
+    /// a segment's last attachment keeps it alive.
     ///
     /// # Errors
     ///
@@ -248,8 +250,8 @@ impl SemaphoreSet {
 
 /// A set of semaphores that is removed when this is dropped.
 ///
-/// It covers returns, `?` and panics. It does not cover `kill -9`, `abort` or `process::exit`, and a set, unlike
-/// a segment, cannot be removed ahead of time: a program that is killed leaves its sets behind.
+/// It covers returns, `?` and panics. It does not cover `kill -9`, `abort` or `process::exit`, and a set,
+/// unlike a segment, cannot be removed ahead of time: a program that is killed leaves its sets behind.
 #[derive(Debug)]
 pub struct OwnedSemaphoreSet {
     /// What is removed.

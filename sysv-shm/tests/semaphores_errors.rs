@@ -50,8 +50,8 @@ fn a_key_that_is_taken_or_too_small_or_absent() {
         let error = refused(
             || SemaphoreSet::open(KEY, 3),
             &format!(
-                "semget(0x00012345, 3, 0600): EINVAL, the set with this key (id {id}) has 2 semaphores, 3 were \
-                 asked for"
+                "semget(0x00012345, 3, 0600): EINVAL, the set with this key (id {id}) has 2 semaphores, 3 \
+                 were asked for"
             ),
         );
         assert!(error.is_too_small());
@@ -154,16 +154,16 @@ fn an_index_a_number_or_a_list_that_does_not_fit() {
         let error = refused(
             || set.operate_for(&many, Duration::from_millis(5)),
             &format!(
-                "semtimedop({id}, [{{0, 1, 0}}, {{0, 1, 0}}, {{0, 1, 0}}, {{0, 1, 0}}, ... 501 in all], 5ms): \
-                 E2BIG, 501 operations are above the limit of a call, SEMOPM = 500 in kernel.sem"
+                "semtimedop({id}, [{{0, 1, 0}}, {{0, 1, 0}}, {{0, 1, 0}}, {{0, 1, 0}}, ... 501 in all], \
+                 5ms): E2BIG, 501 operations are above the limit of a call, SEMOPM = 500 in kernel.sem"
             ),
         );
         assert!(error.is_limit() && error.raw_os_error() == Some(libc::E2BIG));
         refused(
             || set.try_operate(&[change(0, -2), Operation::add(1).undo()]),
             &format!(
-                "semop({id}, [{{0, -2, IPC_NOWAIT}}, {{1, 1, SEM_UNDO | IPC_NOWAIT}}]): EAGAIN, it would have \
-                 to wait"
+                "semop({id}, [{{0, -2, IPC_NOWAIT}}, {{1, 1, SEM_UNDO | IPC_NOWAIT}}]): EAGAIN, it would \
+                 have to wait"
             ),
         );
         refused(
@@ -318,18 +318,19 @@ fn a_namespace_with_all_that_it_may_have() {
         let _second = SemaphoreSet::create(Key::PRIVATE, 1).unwrap().remove_on_drop();
         refused(
             || SemaphoreSet::create(Key::PRIVATE, 1),
-            "semget(IPC_PRIVATE, 1, IPC_CREAT | 0600): ENOSPC, this IPC namespace has 2 semaphore sets, and its \
-             limit is SEMMNI = 2 in kernel.sem",
+            "semget(IPC_PRIVATE, 1, IPC_CREAT | 0600): ENOSPC, this IPC namespace has 2 semaphore sets, and \
+             its limit is SEMMNI = 2 in kernel.sem",
         );
         let (id, three) = (first.id(), [Operation::add(0); 3]);
         refused(
             || first.operate(&three),
             &format!(
-                "semop({id}, [{{0, 1, 0}}, {{0, 1, 0}}, {{0, 1, 0}}]): E2BIG, 3 operations are above the limit \
-                 of a call, SEMOPM = 2 in kernel.sem"
+                "semop({id}, [{{0, 1, 0}}, {{0, 1, 0}}, {{0, 1, 0}}]): E2BIG, 3 operations are above the \
+                 limit of a call, SEMOPM = 2 in kernel.sem"
             ),
         );
-        // A set that is larger than the limit by now goes on as it was; even finding it needs a smaller number.
+        // A set that is larger than the limit by now goes on as it was; even finding it needs a smaller
+        // number.
         limit("2 5 2 2").unwrap();
         assert_eq!(first.get_all().unwrap(), [1, 1, 1]);
         assert_eq!(SemaphoreSet::open(KEY, 2).unwrap(), *first);

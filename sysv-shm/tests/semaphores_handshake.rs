@@ -55,6 +55,16 @@ fn what_wakes_an_opener_is_looked_at_again() {
         let error = set.wait_until_initialised(Duration::from_millis(30)).unwrap_err();
         assert!(error.is_uninitialised());
         assert_eq!((set.stat().unwrap().operated_at, set.get(0).unwrap()), (None, 3));
+
+        // The same, set while the opener sleeps: it wakes, and must not leave the word itself.
+        set.set(0, 0).unwrap();
+        thread::scope(|scope| {
+            let opener = scope.spawn(|| set.wait_until_initialised(Duration::from_millis(200)));
+            until(|| set.waiting_for_more(0).unwrap() == 1);
+            set.set(0, 3).unwrap();
+            assert!(opener.join().unwrap().unwrap_err().is_uninitialised());
+        });
+        assert_eq!((set.stat().unwrap().operated_at, set.get(0).unwrap()), (None, 3));
     });
 }
 
@@ -91,9 +101,9 @@ fn a_creator_that_never_comes_back_is_reported() {
         assert_eq!(
             error.to_string(),
             format!(
-                "semctl({id}, 0, IPC_STAT): refused, nobody has done an operation on the set (id {id}, made by \
-                 uid {uid}) within 25ms: whoever makes a set says so that its values are meant; he may have \
-                 been killed before"
+                "semctl({id}, 0, IPC_STAT): refused, nobody has done an operation on the set (id {id}, made \
+                 by uid {uid}) within 25ms: whoever makes a set says so that its values are meant; he may \
+                 have been killed before"
             )
         );
         assert!(error.is_uninitialised());

@@ -172,6 +172,13 @@ fn a_lock_is_released_once_in_each_way() {
         assert!(panicked.is_err());
         assert_eq!(set.get(0).unwrap(), 1);
 
+        // And not once more when the process ends: what was taken and put back adds up to nothing.
+        let mut other = Actor::start(&set);
+        other.does("lock");
+        assert_eq!(set.get(0).unwrap(), 1);
+        other.exit();
+        assert_eq!(set.get(0).unwrap(), 1);
+
         let lock = set.lock(0).unwrap();
         set.remove().unwrap();
         assert!(lock.unlock().unwrap_err().is_removed(), "unlocking says what dropping keeps to itself");

@@ -1,8 +1,9 @@
 //! Creation is not initialisation: how those who find a set know that its values are meant.
 //!
-//! `semget` makes a set, and a second call gives it its values. In between, others find it. What tells the two
-//! states apart is `sem_otime`: 0 until a `semop` has succeeded, and untouched by SETVAL and SETALL. So whoever
-//! makes a set does its *last* step of initialising by a `semop`, and whoever finds one waits for that.
+//! `semget` makes a set, and a second call gives it its values. In between, others find it. What tells the
+//! two states apart is `sem_otime`: 0 until a `semop` has succeeded, and untouched by SETVAL and SETALL. So
+//! whoever makes a set does its *last* step of initialising by a `semop`, and whoever finds one waits for
+//! that.
 
 use std::num::NonZeroI16;
 use std::time::{Duration, Instant};
@@ -14,8 +15,8 @@ use crate::{Key, Operation, SemaphoreSet};
 /// How often a waiting opener looks at `sem_otime` where nothing wakes it.
 const LOOK_AGAIN: Duration = Duration::from_millis(10);
 
-/// Waits until semaphore 0 is above 0, and always fails with EAGAIN when it is: 1 is taken, given back, and then
-/// zero demanded of what cannot be zero. Nothing is changed, not even `sem_otime`.
+/// Waits until semaphore 0 is above 0, and always fails with EAGAIN when it is: 1 is taken, given back, and
+/// then zero demanded of what cannot be zero. Nothing is changed, not even `sem_otime`.
 const WAKE_ABOVE_ZERO: [Operation; 3] =
     [Operation::take(0), Operation::add(0), Operation::wait_for_zero(0).no_wait()];
 
@@ -30,8 +31,8 @@ impl SemaphoreSet {
     /// # Errors
     ///
     /// As [`create`](SemaphoreSet::create), [`initialise`](SemaphoreSet::initialise) and
-    /// [`wait_until_initialised`](SemaphoreSet::wait_until_initialised). A set that was made here and could not be
-    /// initialised is removed.
+    /// [`wait_until_initialised`](SemaphoreSet::wait_until_initialised). A set that was made here and could
+    /// not be initialised is removed.
     pub fn create_initialised(key: Key, values: &[u16], patience: Duration) -> Result<Self> {
         let count = u16::try_from(values.len()).map_err(|_| {
             let call = format!("semget({key}, {}, IPC_CREAT | IPC_EXCL | 0600)", values.len());
@@ -65,8 +66,8 @@ impl SemaphoreSet {
     ///
     /// # Errors
     ///
-    /// As [`set_all`](SemaphoreSet::set_all) and [`operate`](SemaphoreSet::operate). Nothing is set when a value is
-    /// above 32767.
+    /// As [`set_all`](SemaphoreSet::set_all) and [`operate`](SemaphoreSet::operate). Nothing is set when a
+    /// value is above 32767.
     pub fn initialise(&self, values: &[u16]) -> Result<()> {
         let mut rest = values.to_vec();
         let last = match rest.first_mut().map(std::mem::take).map(i16::try_from) {
@@ -81,16 +82,17 @@ impl SemaphoreSet {
         self.operate(&[last])
     }
 
+    // ANCHOR: wait
     /// Waits until somebody has done an operation on this set, which is how its creator says that the values
     /// are meant. Changes nothing.
     ///
-    /// It sleeps in the kernel until semaphore 0 is above 0, and looks every 10 ms for those sets where it stays
-    /// 0. Needs the right to read and to change.
+    /// It sleeps in the kernel until semaphore 0 is above 0, and looks every 10 ms for those sets where it
+    /// stays 0. Needs the right to read and to change.
     ///
     /// # Errors
     ///
-    /// [`is_uninitialised`](Error::is_uninitialised): not within `patience`; perhaps the creator was killed, and
-    /// the set has to be removed. EINVAL, EIDRM: it was removed. EACCES: not permitted.
+    /// [`is_uninitialised`](Error::is_uninitialised): not within `patience`; perhaps the creator was killed,
+    /// and the set has to be removed. EINVAL, EIDRM: it was removed. EACCES: not permitted.
     pub fn wait_until_initialised(&self, patience: Duration) -> Result<()> {
         let begin = Instant::now();
         loop {
@@ -102,7 +104,8 @@ impl SemaphoreSet {
             if left.is_zero() {
                 return Err(diagnosis::uninitialised(self.id(), patience));
             }
-            // A creator that sets values before it says that they are meant: this wakes nobody twice.
+            // A creator may set values long before it says that they are meant: then there is nothing to wait
+            // for but the time.
             let wait = if first == 0 { &WAKE_ABOVE_ZERO[..] } else { &WAKE_NEVER };
             match self.operate_for(wait, left.min(LOOK_AGAIN)) {
                 Err(error) if error.is_would_block() || error.is_interrupted() => {}
@@ -110,4 +113,5 @@ impl SemaphoreSet {
             }
         }
     }
+    // ANCHOR_END: wait
 }

@@ -7,9 +7,9 @@ use crate::{Operation, SemaphoreSet};
 
 /// A lock that is held: one taken from a semaphore, and given back when this is dropped or the process ends.
 ///
-/// See [`SemaphoreSet::lock`]. Dropping tells nobody when the release fails; [`unlock`](SemaphoreLock::unlock)
-/// does. A child made by `fork` inherits a copy of this value and not the lock: it has to forget the copy
-/// (`std::mem::forget`), for dropping it would release what the parent holds.
+/// See [`SemaphoreSet::lock`]. Dropping tells nobody when the release fails;
+/// [`unlock`](SemaphoreLock::unlock) does. A child made by `fork` inherits a copy of this value and not the
+/// lock: it has to forget the copy (`std::mem::forget`), for dropping it would release what the parent holds.
 #[derive(Debug)]
 #[must_use = "dropping the lock releases it"]
 pub struct SemaphoreLock {
@@ -26,10 +26,10 @@ impl SemaphoreSet {
     /// owner dies, by `kill -9` too, the kernel adds the 1 again, and the next one gets in. That is all it
     /// does:
     ///
-    /// * the next owner is **not told**. What the lock protects may be half changed; if that matters, the data
-    ///   must say so (a word set before a change and cleared after it);
-    /// * *owner* means a process, all its threads together: a thread that ends releases nothing. Exactly: those
-    ///   that share one undo list, `clone`'s CLONE_SYSVSEM, which is what threads do;
+    /// * the next owner is **not told**. What the lock protects may be half changed; if that matters, the
+    ///   data must say so (a word set before a change and cleared after it);
+    /// * *owner* means a process, all its threads together: a thread that ends releases nothing. Exactly:
+    ///   those that share one undo list, `clone`'s CLONE_SYSVSEM, which is what threads do;
     /// * nothing keeps others from releasing what they do not hold. It is a counter, not a mutex.
     ///
     /// # Errors

@@ -33,7 +33,8 @@ impl Default for SemaphoreSetOptions {
 }
 
 impl SemaphoreSetOptions {
-    /// The options that [`SemaphoreSet::create`], [`SemaphoreSet::create_new`] and [`SemaphoreSet::open`] use.
+    /// The options that [`SemaphoreSet::create`], [`SemaphoreSet::create_new`] and [`SemaphoreSet::open`]
+    /// use.
     #[must_use]
     pub const fn new() -> Self {
         Self { mode: OWNER_ONLY }
@@ -42,8 +43,8 @@ impl SemaphoreSetOptions {
     /// The nine permission bits: what a new set grants, and what is asked of an existing one; `0o600` if this
     /// is not called.
     ///
-    /// With `0` any set is found, whoever owns it: nothing is asked for, so nothing is refused. What may be done
-    /// is decided again at each operation.
+    /// With `0` any set is found, whoever owns it: nothing is asked for, so nothing is refused. What may be
+    /// done is decided again at each operation.
     #[must_use]
     pub const fn mode(mut self, bits: u32) -> Self {
         self.mode = bits;
@@ -59,7 +60,8 @@ impl SemaphoreSetOptions {
         self.get(key, count, libc::IPC_CREAT)
     }
 
-    /// `semget(key, count, IPC_CREAT | IPC_EXCL | mode)` - as [`SemaphoreSet::create_new`], with these options.
+    /// `semget(key, count, IPC_CREAT | IPC_EXCL | mode)` - as [`SemaphoreSet::create_new`], with these
+    /// options.
     ///
     /// # Errors
     ///

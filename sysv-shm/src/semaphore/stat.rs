@@ -38,7 +38,8 @@ pub struct SemaphoreSetStat {
     /// That SETVAL and SETALL do not count is what makes it good for
     /// [telling that a set is initialised](crate::SemaphoreSet::wait_until_initialised).
     pub operated_at: Option<SystemTime>,
-    /// `sem_ctime`: when it was made, or its owner, its mode or (by SETVAL or SETALL) its values last changed.
+    /// `sem_ctime`: when it was made, or its owner, its mode or (by SETVAL or SETALL) its values last
+    /// changed.
     pub changed_at: SystemTime,
 }
 

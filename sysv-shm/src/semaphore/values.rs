@@ -46,8 +46,8 @@ impl SemaphoreSet {
     ///
     /// # Errors
     ///
-    /// ERANGE: `value` is above SEMVMX, 32767. EACCES: the mode bits do not let this process change values. Else
-    /// as [`get`](SemaphoreSet::get).
+    /// ERANGE: `value` is above SEMVMX, 32767. EACCES: the mode bits do not let this process change values.
+    /// Else as [`get`](SemaphoreSet::get).
     pub fn set(&self, index: u16, value: u16) -> Result<()> {
         let set = sys::semctl_set_value(self.id().number(), index, value);
         set.map_err(|errno| diagnosis::control(self.id(), Some(index), &format!("SETVAL, {value}"), errno))
@@ -112,7 +112,8 @@ impl SemaphoreSet {
     /// # Errors
     ///
     /// EPERM: neither owner nor creator. EACCES: the mode bits do not let this process read, which it has to
-    /// before it can change a part. EINVAL, EIDRM: it was removed. Refused when the mode has bits beyond 0777.
+    /// before it can change a part. EINVAL, EIDRM: it was removed. Refused when the mode has bits beyond
+    /// 0777.
     pub fn set_mode(&self, mode: u32) -> Result<()> {
         let bits = u16::try_from(mode).ok().filter(|&bits| bits <= 0o777).ok_or_else(|| {
             let call = format!("semctl({}, 0, IPC_SET, mode 0{mode:o})", self.id());
@@ -126,8 +127,8 @@ impl SemaphoreSet {
     ///
     /// # Errors
     ///
-    /// As [`set_mode`](SemaphoreSet::set_mode); EINVAL also for a uid or gid that this user namespace does not
-    /// know.
+    /// As [`set_mode`](SemaphoreSet::set_mode); EINVAL also for a uid or gid that this user namespace does
+    /// not know.
     pub fn set_owner(&self, uid: u32, gid: u32) -> Result<()> {
         self.change(|permissions| (permissions.uid, permissions.gid) = (uid, gid))
     }

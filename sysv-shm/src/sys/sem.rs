@@ -109,7 +109,8 @@ fn semctl_filled(id: c_int, command: c_int) -> Result<(c_int, semid_ds), Errno> 
     Ok((result, unsafe { buffer.assume_init() }))
 }
 
-/// `semctl(id, 0, IPC_SET, buffer)` - changes owner and mode to those of `stat`, whose other fields it ignores.
+/// `semctl(id, 0, IPC_SET, buffer)` - changes owner and mode to those of `stat`, whose other fields it
+/// ignores.
 pub(crate) fn semctl_set(id: c_int, stat: &mut semid_ds) -> Result<(), Errno> {
     // SAFETY: IPC_SET reads one `semid_ds`.
     Errno::result(unsafe { libc::semctl(id, 0, libc::IPC_SET, Semun::to(stat)) }).map(drop)

@@ -41,7 +41,7 @@ impl Actor {
         actor
     }
 
-    /// Gives a command: `INDEX CHANGE`, `INDEX CHANGE undo`, `spawn`, `exec` or `exit`.
+    /// Gives a command: `INDEX CHANGE`, `INDEX CHANGE undo`, `lock`, `spawn`, `exec` or `exit`.
     pub(crate) fn tell(&mut self, command: &str) {
         writeln!(self.commands, "{command}").unwrap();
     }
@@ -94,6 +94,10 @@ pub(crate) fn act() {
             ["exec"] => {
                 let error = Command::new(env::current_exe().unwrap()).args(env::args().skip(1)).exec();
                 panic!("exec: {error}");
+            }
+            ["lock"] => {
+                set.lock(0).unwrap().unlock().unwrap();
+                reply("done");
             }
             ["spawn"] => {
                 let mut child = Command::new(env::current_exe().unwrap());
