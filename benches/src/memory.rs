@@ -229,7 +229,7 @@ impl Model for Attachment<Head> {
     }
 
     fn join(invitation: Invitation, _: usize) -> Result<Self, Failure> {
-        Ok(Segment::from_id(SegmentId::new(invitation.id()?))?.attach()?)
+        Ok(Segment::from(SegmentId::new(invitation.id()?)).attach()?)
     }
 }
 

@@ -149,7 +149,7 @@ impl Receiver {
                 self.sum_raw(&memory)
             }
             ModelId::SystemV => {
-                let memory = Segment::from_id(SegmentId::new(self.id()?))?.attach::<()>()?;
+                let memory = Segment::from(SegmentId::new(self.id()?)).attach::<()>()?;
                 sum_pieces(self.size, &mut self.buffer, |at, piece| Ok(memory.copy_out(at, piece)?))
             }
             ModelId::RawMemfd => {

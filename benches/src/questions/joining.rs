@@ -63,7 +63,7 @@ fn by_id(other: &Rc<SecondProcess>, size: usize) -> Result<[Entry; 2], Failure> 
     drop(segment);
     let raw = move || look_raw(&system_v::join(id)?, size);
     let ours = move || {
-        let joined = Segment::from_id(SegmentId::new(id))?.attach::<()>()?;
+        let joined = Segment::from(SegmentId::new(id)).attach::<()>()?;
         look(size, |at, word| Ok(joined.copy_out(at, word)?))
     };
     Ok(held.entries("System V, by id", size, raw, ours))
