@@ -59,7 +59,7 @@ pub struct Reaped {
     pub refused: Vec<(SegmentStat, Error)>,
 }
 
-/// Removes the [orphans](orphans) of this IPC namespace, or, with [`Reap::DryRun`], says which it would remove.
+/// Removes the [orphans] of this IPC namespace, or, with [`Reap::DryRun`], says which it would remove.
 ///
 /// Look at a dry run first: what is removed is gone, and see [`is_orphan`](SegmentStat::is_orphan) for what
 /// that does not know. Each is looked at again just before it is removed. Who attaches it between this look
