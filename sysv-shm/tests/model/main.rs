@@ -27,7 +27,7 @@ use step::{Role, Step};
 use support::namespace::{private, skip};
 
 /// Steps that a run of the test makes at least.
-const STEPS: usize = 30_000;
+const STEPS: usize = 20_000;
 
 /// Programs to find a mistake with, at most.
 const PROGRAMS_TO_FIND_A_MISTAKE: u32 = 400;
