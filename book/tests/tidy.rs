@@ -28,7 +28,10 @@ const UNSAFE_FILES: [(&str, &str); 21] = [
     ("sysv-shm/src/sys/sem.rs", "semget(2), semtimedop(2), semctl(2) are wrapped by no crate"),
     ("sysv-shm/tests/mappings.rs", "mprotect(2), munmap(2) and fork(2) on attachments, and C's ftok(3)"),
     ("sysv-shm/tests/model/calls.rs", "raw calls that the crate rules out, which a kernel has to be asked"),
-    ("sysv-shm/tests/spec_rows.rs", "raw calls that the crate's types rule out, which a kernel has to be asked"),
+    (
+        "sysv-shm/tests/spec_rows.rs",
+        "raw calls that the crate's types rule out, which a kernel has to be asked",
+    ),
 ];
 
 /// A file is read in one sitting.
@@ -38,7 +41,7 @@ const MOST_LINES: usize = 400;
 /// How many lines of code (no comments, no blank lines) each part may have, so that the whole can be read in a weekend.
 /// A part that outgrows its number is cut down, or the number is raised here with its reason.
 const BUDGETS: [(&str, usize); 5] = [
-    ("sysv-shm/src", 2500), // segments, semaphores and who uses them; a third of it says what an errno means here
+    ("sysv-shm/src", 2800), // segments, semaphores, who uses them and what is left; a third says what an errno means
     ("fd-shm/src", 3000),   // regions, every way to hand one over, locks, and all of ashmem
     ("binder-sim/src", 5500), // the driver with its objects, references, buffers and reads, and the world around it
     ("benches/src", 3000),    // each question twice, through the library and in raw system calls

@@ -126,7 +126,9 @@ impl Segment {
             let Some(pid) = name.to_str().and_then(|name| name.parse().ok()) else { continue };
             match look_into(pid, self.id(), &ours) {
                 Ok(found) => processes.extend(found),
-                Err(error) if error.kind() == ErrorKind::PermissionDenied && has_memory(pid) => unreadable += 1,
+                Err(error) if error.kind() == ErrorKind::PermissionDenied && has_memory(pid) => {
+                    unreadable += 1
+                }
                 Err(_) => {} // it has just ended
             }
         }
