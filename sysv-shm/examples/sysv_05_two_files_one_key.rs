@@ -2,8 +2,8 @@
 //!
 //! Run it: `cargo run --example sysv_05_two_files_one_key`
 //!
-//! What to look for: each program makes its key of a file of its own, as the manual says, and neither has ever
-//! heard of the other. An error would be luck. The last attempt succeeds.
+//! What to look for: each program makes its key of a file of its own, as the manual says, and neither has
+//! ever heard of the other. An error would be luck. The last attempt succeeds.
 
 use std::collections::HashMap;
 use std::error::Error;

@@ -10,8 +10,8 @@ use crate::{Segment, diagnosis, sys};
 
 /// Where and with what rights a segment is attached.
 ///
-/// [`Segment::attach`] lets the kernel choose the address, which is right nearly always: the same segment lies
-/// at different addresses in different processes, and nothing in it should be an address.
+/// [`Segment::attach`] lets the kernel choose the address, which is right nearly always: the same segment
+/// lies at different addresses in different processes, and nothing in it should be an address.
 ///
 /// `SHM_REMAP`, which replaces whatever is mapped at the address, is not among the options: see
 /// [`Reservation`](crate::Reservation).

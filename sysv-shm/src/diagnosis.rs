@@ -104,7 +104,8 @@ fn unknown_huge_pages(flags: c_int) -> bool {
 fn no_huge_pages(size: usize, flags: c_int) -> String {
     match huge_page_size(flags).and_then(|of| Some((of, huge::pool(of)?))) {
         Some((of, (all, free))) => format!(
-            "{size} bytes need {} huge pages of {of} bytes, and {free} of the {all} that the machine has are free",
+            "{size} bytes need {} huge pages of {of} bytes, and {free} of the {all} that the machine has are \
+             free",
             size.div_ceil(of)
         ),
         None => format!("not enough huge pages for {size} bytes are free"),

@@ -57,18 +57,19 @@ impl Key {
     /// +-----------+-----------+--------------------+
     /// ```
     ///
-    /// Most of the inode and of the device is cut off, so **two files can give one key**, and two programs that
-    /// have never heard of each other then meet in one segment: `cargo run --example sysv_05_two_files_one_key`.
-    /// Hard links to one file give one key; a file that is deleted and made again may give another, or not.
-    /// The file's contents and permissions play no part, but every directory above it has to be searchable.
+    /// Most of the inode and of the device is cut off, so **two files can give one key**, and two programs
+    /// that have never heard of each other then meet in one segment, as the example
+    /// `sysv_05_two_files_one_key` shows. Hard links to one file give one key; a file that is deleted and
+    /// made again may give another, or not. The file's contents and permissions play no part, but every
+    /// directory above it has to be searchable.
     ///
     /// C takes an `int` and uses the last eight bits of it. Project 0 is allowed here, though POSIX leaves it
     /// open: Linux's libraries do not treat it specially.
     ///
     /// # Errors
     ///
-    /// What stat(2) says: ENOENT (nothing has that path), EACCES, ENOTDIR, ELOOP and so on. C returns -1 then,
-    /// which is also a valid key. Refused when the number is 0, which project 0 can give: that is
+    /// What stat(2) says: ENOENT (nothing has that path), EACCES, ENOTDIR, ELOOP and so on. C returns -1
+    /// then, which is also a valid key. Refused when the number is 0, which project 0 can give: that is
     /// [`Key::PRIVATE`], under which nobody would be found.
     ///
     /// # Examples

@@ -44,9 +44,10 @@
 //! * `huge`: huge pages, and how to tell that a segment is made of them.
 //! * `shareable`: [`Shareable`] and [`shareable!`], what may live in memory that others write.
 //! * `copy`: bulk copies that are sound while others write.
-//! * `semaphore`: [`SemaphoreSet`], numbers to wait for; [`SemaphoreLock`], a lock that a dead owner gives back.
-//! * `listing`: what the IPC namespace has: [`segments`], [`semaphore_sets`], limits and usage; who has a segment
-//!   attached ([`Segment::attached_by`]); [`orphans`], and how to [`reap`] them.
+//! * `semaphore`: [`SemaphoreSet`], numbers to wait for; [`SemaphoreLock`], a lock that a dead owner gives
+//!   back.
+//! * `listing`: what the IPC namespace has: [`segments`], [`semaphore_sets`], limits and usage; who has a
+//!   segment attached ([`Segment::attached_by`]); [`orphans`], and how to [`reap`] them.
 //! * `smaps`: what /proc says of the mappings of a process.
 //! * `error`: [`Error`], the one error type: `call(operands): ERRNO, what it means here`.
 //! * `diagnosis`: what an errno means here, with figures, also where the errno alone does not say.

@@ -2,10 +2,10 @@
 //!
 //! The kernel is asked index by index (`SHM_STAT_ANY`, `SEM_STAT_ANY`), up to the highest in use. The other
 //! way would be the text of `/proc/sysvipc/shm`. Both show everything to everybody; the calls give the same
-//! struct that `IPC_STAT` fills, so that a listed segment and an asked one are of one type, there is nothing to
-//! parse, and they work where /proc is not mounted. (What the text has more is bytes in memory and in swap of
-//! each segment: [`SegmentUsage`] has the sums, [`Segment::attached_by`](crate::Segment::attached_by) the part
-//! of each process.)
+//! struct that `IPC_STAT` fills, so that a listed segment and an asked one are of one type, there is nothing
+//! to parse, and they work where /proc is not mounted. (What the text has more is bytes in memory and in swap
+//! of each segment: [`SegmentUsage`] has the sums, [`Segment::attached_by`](crate::Segment::attached_by) the
+//! part of each process.)
 
 use libc::c_int;
 use nix::errno::Errno;

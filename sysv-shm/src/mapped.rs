@@ -168,7 +168,8 @@ impl<T> Mapped<T> {
 fn size_of_attached(id: SegmentId) -> Result<usize> {
     match sys::shmctl_stat(id.number()) {
         Ok(raw) => Ok(raw.shm_segsz),
-        // Its owner may have taken our read permission away since we attached it; the size is still no secret.
+        // Its owner may have taken our read permission away since we attached it; the size is still no
+        // secret.
         Err(errno) => {
             diagnosis::look(id).map(|stat| stat.size).ok_or_else(|| diagnosis::control(id, "IPC_STAT", errno))
         }

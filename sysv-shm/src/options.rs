@@ -63,7 +63,8 @@ impl SegmentOptions {
     /// is touched.
     ///
     /// What is promised too often is answered later and worse than by an error: by the OOM killer, and with
-    /// huge pages by SIGBUS. Where overcommit is forbidden (`vm.overcommit_memory` = 2) the flag does nothing.
+    /// huge pages by SIGBUS. Where overcommit is forbidden (`vm.overcommit_memory` = 2) the flag does
+    /// nothing.
     #[must_use]
     pub const fn no_reserve(self) -> Self {
         Self { no_reserve: true, ..self }

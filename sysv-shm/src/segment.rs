@@ -188,8 +188,8 @@ impl Segment {
     /// | EINVAL, EIDRM | the segment was removed |
     /// | ENOMEM | no room in the address space |
     ///
-    /// Refused when `T` is larger than the segment, when the id names a smaller segment by now than was found,
-    /// and for huge pages ([why](AttachOptions::accept_huge_pages)).
+    /// Refused when `T` is larger than the segment, when the id names a smaller segment by now than was
+    /// found, and for huge pages ([why](AttachOptions::accept_huge_pages)).
     pub fn attach<T: Shareable>(&self) -> Result<Attachment<T>> {
         AttachOptions::new().attach(self)
     }
@@ -219,8 +219,8 @@ impl Segment {
 
     /// `shmctl(id, IPC_SET)` - replaces the nine permission bits, as in `0o640`.
     ///
-    /// Attachments stay as they are: the bits are looked at when one is made. Owner and group are sent along as
-    /// they are now, so two changes at the same moment can undo each other.
+    /// Attachments stay as they are: the bits are looked at when one is made. Owner and group are sent along
+    /// as they are now, so two changes at the same moment can undo each other.
     ///
     /// # Errors
     ///
@@ -244,8 +244,8 @@ impl Segment {
     /// `shmctl(id, SHM_LOCK)` - keeps the segment's pages from being swapped out, once they are in memory.
     ///
     /// It brings none in, and does nothing for huge pages, which are never swapped. The lock belongs to the
-    /// segment, not to the process: it stays until [`unlock`](Segment::unlock) or the segment's end. The whole
-    /// size counts against the RLIMIT_MEMLOCK of the user who locks.
+    /// segment, not to the process: it stays until [`unlock`](Segment::unlock) or the segment's end. The
+    /// whole size counts against the RLIMIT_MEMLOCK of the user who locks.
     ///
     /// # Errors
     ///

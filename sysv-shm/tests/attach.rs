@@ -68,8 +68,8 @@ fn at_an_address_exactly_or_rounded_or_not_at_all() {
                 AttachOptions::new().at(at).attach::<()>(&segment),
                 2,
                 &format!(
-                    "shmat({id}, {hexadecimal}, 0): EINVAL, something is mapped at the address already, or in the \
-                     8192 bytes from there"
+                    "shmat({id}, {hexadecimal}, 0): EINVAL, something is mapped at the address already, or \
+                     in the 8192 bytes from there"
                 ),
             );
         }
@@ -117,7 +117,8 @@ fn executing_takes_an_x_bit() {
             AttachOptions::new().executable().attach_read_only::<()>(&plain),
             0,
             &format!(
-                "shmat({id}, NULL, SHM_RDONLY | SHM_EXEC): EACCES, reading and executing is not granted {what}"
+                "shmat({id}, NULL, SHM_RDONLY | SHM_EXEC): EACCES, reading and \
+                 executing is not granted {what}"
             ),
         );
     });
@@ -141,7 +142,8 @@ fn a_reservation_is_replaced_by_one_segment_at_a_time_and_never_left_open() {
 
             let error = place.attach::<()>(segment).unwrap_err();
             let text = format!(
-                "shmat({}, {at:#x}, SHM_REMAP): refused, the reservation is in use, or was lost in an earlier failure",
+                "shmat({}, {at:#x}, SHM_REMAP): refused, the reservation is in use, or was \
+                 lost in an earlier failure",
                 segment.id()
             );
             assert_eq!((error.to_string(), error.is_invalid_input()), (text, true));
@@ -158,7 +160,8 @@ fn a_reservation_is_replaced_by_one_segment_at_a_time_and_never_left_open() {
         }
 
         let text = format!(
-            "shmat({}, {at:#x}, SHM_REMAP): refused, the segment has {} bytes, and the reservation has room for {}",
+            "shmat({}, {at:#x}, SHM_REMAP): refused, the segment has {} bytes, and the \
+             reservation has room for {}",
             longer.id(),
             3 * PAGE + 1,
             3 * PAGE

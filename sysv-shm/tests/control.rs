@@ -32,8 +32,8 @@ fn as_nobody(what: &str, test: impl FnOnce() + Send) {
     });
 }
 
-/// Runs the test called `name` of this program again, in a process of its own, which `ROLE` in its environment
-/// tells.
+/// Runs the test called `name` of this program again, in a process of its own, which `ROLE` in its
+/// environment tells.
 fn in_a_child(name: &str) {
     let child = Command::new(std::env::current_exe().unwrap())
         .args([name, "--exact", "--nocapture"])
@@ -125,8 +125,8 @@ fn strangers_change_nothing() {
             let (soft, _) =
                 nix::sys::resource::getrlimit(nix::sys::resource::Resource::RLIMIT_MEMLOCK).unwrap();
             let only = format!(
-                "EPERM, only its owner and its creator may, if RLIMIT_MEMLOCK is not 0 (here {soft} bytes), or \
-                 CAP_IPC_LOCK: {what}"
+                "EPERM, only its owner and its creator may, if RLIMIT_MEMLOCK is not 0 (here {soft} bytes), \
+                 or CAP_IPC_LOCK: {what}"
             );
             check(segment.lock().unwrap_err(), format!("shmctl({id}, SHM_LOCK): {only}"));
             check(segment.unlock().unwrap_err(), format!("shmctl({id}, SHM_UNLOCK): {only}"));
@@ -178,8 +178,8 @@ fn locking_is_limited_for_whoever_has_no_capability() {
         assert_eq!(
             error.to_string(),
             format!(
-                "shmctl({id}, SHM_LOCK): ENOMEM, this user may lock no more than RLIMIT_MEMLOCK = 4096 bytes in \
-                 all: {what}"
+                "shmctl({id}, SHM_LOCK): ENOMEM, this user may lock no more than RLIMIT_MEMLOCK = 4096 \
+                 bytes in all: {what}"
             )
         );
         assert!(error.is_limit());
@@ -188,8 +188,8 @@ fn locking_is_limited_for_whoever_has_no_capability() {
         assert_eq!(
             error.to_string(),
             format!(
-                "shmctl({id}, SHM_LOCK): EPERM, only its owner and its creator may, if RLIMIT_MEMLOCK is not 0 \
-                 (here 0 bytes), or CAP_IPC_LOCK: {what}"
+                "shmctl({id}, SHM_LOCK): EPERM, only its owner and its creator may, if RLIMIT_MEMLOCK is \
+                 not 0 (here 0 bytes), or CAP_IPC_LOCK: {what}"
             )
         );
         assert!(error.is_permission_denied() && !segment.stat().unwrap().locked);
@@ -224,8 +224,8 @@ fn huge_pages_that_cannot_be_had() {
         };
         let odd = says(
             make(SegmentOptions::new().huge_pages_of(3 << 20)),
-            "shmget(0x00012345, 4096, IPC_CREAT | SHM_HUGETLB | 0600): refused, a huge page has a power of two \
-             bytes, and 3145728 is none",
+            "shmget(0x00012345, 4096, IPC_CREAT | SHM_HUGETLB | 0600): refused, a huge page has a power of \
+             two bytes, and 3145728 is none",
         );
         assert!(odd.is_invalid_input());
         let unknown = says(
@@ -245,14 +245,15 @@ fn huge_pages_that_cannot_be_had() {
                 }
                 let none = says(
                     make(SegmentOptions::new().huge_pages_of(2 << 20)),
-                    "shmget(0x00012345, 4096, IPC_CREAT | SHM_HUGETLB | 21 << SHM_HUGE_SHIFT | 0600): ENOMEM, \
-                     4096 bytes need 1 huge pages of 2097152 bytes, and 0 of the 0 that the machine has are free",
+                    "shmget(0x00012345, 4096, IPC_CREAT | SHM_HUGETLB | 21 << SHM_HUGE_SHIFT | 0600): \
+                     ENOMEM, 4096 bytes need 1 huge pages of 2097152 bytes, and 0 of the 0 that the \
+                     machine has are free",
                 );
                 assert!(none.is_limit());
                 let none = says(
                     make(SegmentOptions::new().huge_pages()),
-                    "shmget(0x00012345, 4096, IPC_CREAT | SHM_HUGETLB | 0600): ENOMEM, not enough huge pages for \
-                     4096 bytes are free",
+                    "shmget(0x00012345, 4096, IPC_CREAT | SHM_HUGETLB | 0600): ENOMEM, not enough huge \
+                     pages for 4096 bytes are free",
                 );
                 assert!(none.is_limit());
             }
@@ -278,8 +279,8 @@ fn huge_pages_are_not_for_everybody() {
             let error = SegmentOptions::new().huge_pages().create(KEY, 4096).unwrap_err();
             assert_eq!(
                 error.to_string(),
-                "shmget(0x00012345, 4096, IPC_CREAT | SHM_HUGETLB | 0600): EPERM, huge pages are for whoever has \
-                 CAP_IPC_LOCK or is in the group vm.hugetlb_shm_group"
+                "shmget(0x00012345, 4096, IPC_CREAT | SHM_HUGETLB | 0600): EPERM, huge pages are for \
+                 whoever has CAP_IPC_LOCK or is in the group vm.hugetlb_shm_group"
             );
             assert!(error.is_permission_denied() && error.raw_os_error() == Some(libc::EPERM));
         });

@@ -138,8 +138,8 @@ fn limits_can_be_set_and_are_not_inherited() {
         let error = Segment::create(KEY, 1).unwrap_err();
         assert_eq!(
             error.to_string(),
-            "shmget(0x00012345, 1, IPC_CREAT | 0600): ENOSPC, this IPC namespace has 1 segments, and its limit is \
-             kernel.shmmni = 1"
+            "shmget(0x00012345, 1, IPC_CREAT | 0600): ENOSPC, this IPC namespace has 1 segments, and its \
+             limit is kernel.shmmni = 1"
         );
         let too_many = fs::write("/proc/sys/kernel/shmmni", "16777217").unwrap_err();
         assert_eq!(too_many.raw_os_error(), Some(libc::EINVAL), "no kernel has that many indexes");
@@ -194,7 +194,10 @@ fn another_users_orphan_is_named_and_stays() {
             scope.spawn(|| {
                 let nobody = Uid::from_raw(65534);
                 if let Err(error) = rustix::thread::set_thread_res_uid(nobody, nobody, nobody) {
-                    return skip("another user's orphan", &format!("this process cannot become one: {error}"));
+                    return skip(
+                        "another user's orphan",
+                        &format!("this process cannot become one: {error}"),
+                    );
                 }
                 let reaped = reap(Reap::Remove).unwrap();
                 assert_eq!(reaped.segments, []);
@@ -203,8 +206,8 @@ fn another_users_orphan_is_named_and_stays() {
                 assert_eq!(
                     error.to_string(),
                     format!(
-                        "shmctl({id}, IPC_RMID): EPERM, only its owner and its creator may, or CAP_SYS_ADMIN: id \
-                         {id} has mode 0600 and belongs to uid {owner}"
+                        "shmctl({id}, IPC_RMID): EPERM, only its owner and its creator may, or \
+                         CAP_SYS_ADMIN: id {id} has mode 0600 and belongs to uid {owner}"
                     )
                 );
             });

@@ -40,8 +40,8 @@ impl AttachedProcesses {
 pub struct AttachedProcess {
     /// Its pid.
     pub pid: u32,
-    /// What it calls itself (`/proc/<pid>/comm`), with anything unprintable escaped: any process can choose any
-    /// 15 bytes.
+    /// What it calls itself (`/proc/<pid>/comm`), with anything unprintable escaped: any process can choose
+    /// any 15 bytes.
     pub command: String,
     /// Its mappings of the segment: one for each `shmat`, more where `mprotect` has split one.
     pub mappings: Vec<AttachedMapping>,

@@ -11,9 +11,9 @@ use crate::{Segment, SegmentStat, diagnosis};
 impl SegmentStat {
     /// Whether its creator is gone and nobody has it attached: the usual remains of a crash.
     ///
-    /// It is no proof. A segment may lie there on purpose, for a program that comes back for its data: that is
-    /// what System V segments can do and nothing else can. And a pid is used again one day, so that a segment
-    /// may seem to have a creator; it is kept then.
+    /// It is no proof. A segment may lie there on purpose, for a program that comes back for its data: that
+    /// is what System V segments can do and nothing else can. And a pid is used again one day, so that a
+    /// segment may seem to have a creator; it is kept then.
     ///
     /// Pid 0 stands for a creator in a pid namespace that cannot be seen from here. Nothing is known of him,
     /// so his segment is no orphan.
@@ -75,8 +75,8 @@ pub struct Reaped {
 /// ```
 /// use sysv_shm::{Reap, reap};
 ///
-/// for segment in reap(Reap::DryRun)?.segments {
-///     println!("would remove id {}, {} bytes, made by pid {}", segment.id, segment.size, segment.creator_pid);
+/// for orphan in reap(Reap::DryRun)?.segments {
+///     println!("would remove id {}, {} bytes, of pid {}", orphan.id, orphan.size, orphan.creator_pid);
 /// }
 /// # Ok::<(), sysv_shm::Error>(())
 /// ```
