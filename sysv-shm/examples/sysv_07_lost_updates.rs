@@ -26,7 +26,7 @@ type Result<T> = std::result::Result<T, Box<dyn Error>>;
 /// A segment and a set of semaphores can have the same key: they are two worlds.
 const KEY: Key = Key::new(0x5348_4d37);
 const MILLION: u32 = 1_000_000;
-/// Two system calls a round make a lock a hundred times slower, and more when the two have to wait.
+/// A lock takes two system calls a round, and more when the two have to wait for each other.
 const FEWER: u32 = 20_000;
 
 // ANCHOR: shared
@@ -48,15 +48,15 @@ const LOCK: u16 = 3;
 // ANCHOR_END: shared
 
 // ANCHOR: add
-/// What `word += 1` compiles to. It is spelled out with atomics because two processes doing that to plain
-/// memory are a data race, which Rust leaves undefined; a relaxed load and store are the same two
-/// instructions.
+/// What `word += 1` does: a load, an addition, a store. It is spelled out with atomics because two processes
+/// doing that to plain memory are a data race, which Rust leaves undefined; relaxed ones promise no more than
+/// it does.
 fn add_plainly(word: &AtomicU32) {
     let seen = word.load(Relaxed);
     word.store(seen + 1, Relaxed);
 }
 
-/// One instruction that nobody can come in between.
+/// One step, which nobody can come in between.
 fn add_atomically(word: &AtomicU32) {
     word.fetch_add(1, Relaxed);
 }
@@ -173,13 +173,13 @@ fn tour() -> Result<()> {
 
     println!("A load and a store. The first round in slow motion, then on to a million each:");
     both(["first", "second"], MILLION, shared, set)?;
-    println!("An atomic addition, a million each:");
+    println!("\nAn atomic addition, a million each:");
     both(["atomic", "atomic"], MILLION, shared, set)?;
-    println!("A load and a store under a lock, {FEWER} each, for it is slow:");
+    println!("\nA load and a store under a lock, {FEWER} each, for it is slow:");
     both(["locked", "locked"], FEWER, shared, set)?;
-    println!("Killed while holding the lock, which was taken with SEM_UNDO:");
+    println!("\nKilled while holding the lock, which was taken with SEM_UNDO:");
     killed_while_holding("marked", shared, set)?;
-    println!("The same without:");
+    println!("\nThe same without:");
     killed_while_holding("unmarked", shared, set)
 }
 
