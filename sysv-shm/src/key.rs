@@ -48,7 +48,7 @@ impl Key {
 
     /// `ftok(path, project)` - a number made of a file's inode, its device and one byte more.
     ///
-    /// The same number that C's `ftok` gives (glibc, musl and bionic agree), which is what it is for:
+    /// The same number that C's `ftok` gives (a test compares them), which is what it is for:
     ///
     /// ```text
     ///  31       24 23       16 15                 0
@@ -64,7 +64,7 @@ impl Key {
     /// directory above it has to be searchable.
     ///
     /// C takes an `int` and uses the last eight bits of it. Project 0 is allowed here, though POSIX leaves it
-    /// open: Linux's libraries do not treat it specially.
+    /// open: glibc does not treat it specially.
     ///
     /// # Errors
     ///

@@ -9,6 +9,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::process::{Command, Stdio};
 use std::ptr;
 use std::sync::atomic::{AtomicU8, AtomicU32, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use nix::errno::Errno;
 use nix::sys::mman::{ProtFlags, mprotect, munmap};
@@ -18,6 +19,12 @@ use sysv_shm::{Key, Segment};
 
 const PAGE: usize = 4096;
 
+/// One at a time: a child by fork holds the attachments of all tests that run at that moment.
+fn alone() -> MutexGuard<'static, ()> {
+    static ONE: Mutex<()> = Mutex::new(());
+    ONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// The address of byte `at` of an attachment.
 fn address<T>(head: &T, at: usize) -> ptr::NonNull<c_void> {
     ptr::NonNull::from(head).cast::<u8>().map_addr(|base| base.checked_add(at).unwrap()).cast()
@@ -25,6 +32,7 @@ fn address<T>(head: &T, at: usize) -> ptr::NonNull<c_void> {
 
 #[test]
 fn nattch_counts_mappings_and_not_processes() {
+    let _alone = alone();
     private(|| {
         let segment = Segment::create(Key::PRIVATE, 3 * PAGE).unwrap().remove_on_drop();
         let attached = || segment.stat().unwrap().attached;
@@ -83,6 +91,7 @@ fn forked<R>(look: impl FnOnce() -> R) -> R {
 
 #[test]
 fn what_was_attached_for_reading_cannot_be_made_writable() {
+    let _alone = alone();
     private(|| {
         let segment = Segment::create(Key::PRIVATE, PAGE).unwrap().remove_on_drop();
         let reader = segment.attach_read_only::<AtomicU32>().unwrap();
@@ -100,6 +109,7 @@ fn what_was_attached_for_reading_cannot_be_made_writable() {
 
 #[test]
 fn the_rest_of_the_last_page_is_shared_memory_like_any_other() {
+    let _alone = alone();
     private(|| {
         let segment = Segment::create(Key::PRIVATE, 5000).unwrap().remove_on_drop();
         let (one, two) = (segment.attach::<AtomicU8>().unwrap(), segment.attach::<AtomicU8>().unwrap());
