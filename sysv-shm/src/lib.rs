@@ -58,6 +58,14 @@
 //! Nobody who can attach the segment: a peer can write any bytes at any time, and nothing in here relies on
 //! what it writes. A peer cannot shrink the segment, so no access falls off its end. A peer that owns the
 //! segment can remove it or change its mode; attachments that exist keep working.
+//!
+//! One exception: who may open `/proc/<pid>/map_files` (root, or CAP_CHECKPOINT_RESTORE) can open the file
+//! behind a segment there and truncate it, and the next access to what is gone is SIGBUS. Such a process can as
+//! well write to ours directly, so there is nothing to defend.
+//!
+//! A word is reached at one atomic size only within *one* attachment. Attach a segment twice with different
+//! `T`, or let two programs disagree about `T`, and what each reads of the other is any value: as it would be
+//! from a peer that means harm, and no worse.
 
 mod key;
 pub use key::Key;

@@ -24,8 +24,8 @@ const LINE: usize = 64;
 ///
 /// `base` is where `shmat` put it, and it has not been detached. At least `len` bytes from there are mapped
 /// (shared, readable, and writable unless attached with SHM_RDONLY) for as long as this lives: the segment
-/// cannot shrink, since a segment's size is fixed for life, and it cannot go, since this mapping keeps it.
-/// Once `new` or `over` has given it away, `len` is at least `size_of::<T>()`.
+/// cannot shrink, since a segment's size is fixed for life (but for a process that may write to ours anyway:
+/// see the crate's page, "Whom to trust"), and it cannot go, since this mapping keeps it. Once `new` or `over` has given it away, `len` is at least `size_of::<T>()`.
 pub(crate) struct Mapped<T> {
     /// Where it begins: a page boundary.
     base: NonNull<u8>,

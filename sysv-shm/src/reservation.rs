@@ -96,8 +96,8 @@ impl Reservation {
     /// # Errors
     ///
     /// As [`Segment::attach`]. Refused when the segment is longer than the range, and while the range is in
-    /// use. If the kernel fails in the second step (ENOMEM), nobody can say what became of the range: it is
-    /// given up for good, and every later attempt is refused.
+    /// use. If the kernel fails in the second step (ENOMEM; EACCES when the mode has changed in between), nobody
+    /// can say what became of the range: it is given up for good, and every later attempt is refused.
     pub fn attach<T: Shareable>(&self, segment: &Segment) -> Result<Attachment<T>> {
         Ok(Attachment::new(Mapped::over(&self.range, *segment, 0)?))
     }

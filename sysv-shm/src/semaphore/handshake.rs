@@ -25,7 +25,7 @@ const WAKE_NEVER: [Operation; 1] = [Operation::change(0, NonZeroI16::MIN)];
 
 impl SemaphoreSet {
     /// Finds the set that has `key`, initialised; or makes it and gives it these values. One of all who call
-    /// this at the same time makes it, the others wait for him, as
+    /// this at the same time makes it, the others wait for that one, as
     /// [`wait_until_initialised`](SemaphoreSet::wait_until_initialised) says.
     ///
     /// # Errors
