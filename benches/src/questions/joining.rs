@@ -42,7 +42,11 @@ pub(super) fn entries(other: &Rc<SecondProcess>, place: Place, size: usize) -> R
 
 /// `shmget` finds the segment by its key. It must stand under it for as long as the question, so that a
 /// crash leaks it: only a namespace of our own makes that harmless.
-fn by_key(other: &Rc<SecondProcess>, size: usize) -> Result<[Entry; 2], Failure> {
+///
+/// It is entered twice: to look at every page, and to look at none, which leaves the calls alone. There the raw side
+/// believes the size (`shmget`, `shmat`, `shmdt`), and ours asks for it once (`IPC_STAT`): an id can mean a smaller
+/// segment by the time it is attached.
+fn by_key(other: &Rc<SecondProcess>, size: usize) -> Result<Vec<Entry>, Failure> {
     let key = FIRST_KEY | i32::try_from(size.ilog2()).unwrap_or_default();
     let segment = Rc::new(RawSegment(system_v::create(Some(key), size)?));
     let held = Held::new(other, size, Invitation::received(Some(segment.0), None), Some(segment))?;
@@ -51,7 +55,14 @@ fn by_key(other: &Rc<SecondProcess>, size: usize) -> Result<[Entry; 2], Failure>
         let joined = Segment::open(Key::new(key), size)?.attach::<()>()?;
         look(size, |at, word| Ok(joined.copy_out(at, word)?))
     };
-    Ok(held.entries("System V, by key", size, raw, ours))
+    let looked_at = held.clone().entries("System V, by key", size, raw, ours);
+    let raw = move || system_v::attach(system_v::find(key)?, size).map(drop);
+    let ours = move || {
+        Segment::open(Key::new(key), size)?.attach::<()>()?;
+        Ok(())
+    };
+    let untouched = held.entries("System V, by key, untouched", size, raw, ours);
+    Ok(looked_at.into_iter().chain(untouched).collect())
 }
 
 /// `shmat` by a number that somebody has told us. Linux still lets us in after the removal, as long as the
