@@ -45,6 +45,8 @@ pub(crate) enum Kind {
     NotARegion,
     /// A region that somebody could still shrink.
     Shrinkable,
+    /// A sound region that is not the one agreed on.
+    Unexpected,
     /// A seal, or the lack of permission to seal, forbids it.
     Sealed,
     /// A range that reaches past the end.
@@ -104,6 +106,11 @@ impl Error {
     /// Whether the descriptor is a memory region, but a holder could still shrink it under a mapping.
     pub fn is_shrinkable(&self) -> bool {
         self.kind == Kind::Shrinkable
+    }
+
+    /// Whether the descriptor is a sound region, but not of the size, the seals or the access agreed on.
+    pub fn is_unexpected(&self) -> bool {
+        self.kind == Kind::Unexpected
     }
 
     /// Whether a seal forbids it.

@@ -33,6 +33,7 @@
 //! * `seals`: [`Seals`], promises about a memory file that nobody can take back.
 //! * `memfd`: [`Memfd`] and [`MemfdOptions`], a file in memory as the kernel makes it.
 //! * `fixed`: [`FixedFd`], a descriptor *checked* unable to shrink: the only way to a safe mapping.
+//! * `expected`: [`Expected`], what a receiver asks of a region beyond that: size, seals, the right to write.
 //! * `shareable`: [`Shareable`] and [`shareable!`], what may live in memory that others write.
 //! * `copy`: bulk copies in and out that are sound while others write, at memcpy speed.
 //! * `mapping`: [`Mapping`] and [`ReadMapping`], a typed head of atomics and a tail reached by copies.
@@ -52,6 +53,8 @@ mod memfd;
 
 mod fixed;
 
+mod expected;
+
 mod shareable;
 
 mod copy;
@@ -66,10 +69,11 @@ mod sys;
 
 pub use ashmem::Region;
 pub use error::{Error, Result};
+pub use expected::Expected;
 pub use fixed::FixedFd;
 pub use handover::scm_rights;
 pub use mapping::{Mapping, ReadMapping};
-pub use memfd::{Memfd, MemfdOptions, NAME_MAX};
+pub use memfd::{HugePages, Memfd, MemfdOptions, NAME_MAX};
 pub use seals::Seals;
 pub use shareable::{ReadOnly, Shareable};
 pub use sys::{ForeignFd, same_open_file};
