@@ -57,6 +57,14 @@ pub(crate) enum Kind {
     EndOfStream,
     /// A whole message with another number of descriptors than expected.
     DescriptorCount,
+    /// The kernel's rules keep this process out of another.
+    Denied,
+    /// The number is not open there.
+    NoSuchDescriptor,
+    /// The other process has ended.
+    Gone,
+    /// This process has no descriptor number left.
+    TableFull,
 }
 
 /// For one call, what each errno means here.
@@ -136,6 +144,27 @@ impl Error {
     /// Whether a whole message brought another number of descriptors than expected; they are closed already.
     pub fn is_descriptor_count(&self) -> bool {
         self.kind == Kind::DescriptorCount
+    }
+
+    /// Whether the kernel's rules keep this process out of another one, or out of its file.
+    pub fn is_denied(&self) -> bool {
+        self.kind == Kind::Denied
+    }
+
+    /// Whether the number, or the name, stands for no descriptor there.
+    pub fn is_no_such_descriptor(&self) -> bool {
+        self.kind == Kind::NoSuchDescriptor
+    }
+
+    /// Whether the other process has ended.
+    pub fn is_gone(&self) -> bool {
+        self.kind == Kind::Gone
+    }
+
+    /// Whether this process has no descriptor number left: EMFILE, and nothing was lost. A message that lost
+    /// descriptors for that reason [`is_truncated`](Self::is_truncated).
+    pub fn is_table_full(&self) -> bool {
+        self.kind == Kind::TableFull
     }
 
     /// Whether a non-blocking socket had nothing to give, or no room: EAGAIN.

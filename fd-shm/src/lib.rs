@@ -38,12 +38,13 @@
 //! * `copy`: bulk copies in and out that are sound while others write, at memcpy speed.
 //! * `mapping`: [`Mapping`] and [`ReadMapping`], a typed head of atomics and a tail reached by copies.
 //! * `ashmem`: [`Region`], the entry point: a name, a size, a descriptor.
-//! * [`handover`]: ways to hand the descriptor over; today [`scm_rights`], over sockets of a type that can.
+//! * [`handover`]: every way to hand the descriptor over, pushed by the holder or pulled by the receiver;
+//!   [`scm_rights`], over sockets, first among them.
 //! * `sys`: [`same_open_file`], a system call that no library wraps.
 //!
-//! `unsafe` is in `copy`, `mapping`, `shareable` and `sys` alone. What is left out: anything that trusts a
-//! peer. A peer can write any bytes at any moment, so nothing read from a region is used as an index, a
-//! length or an address unchecked.
+//! `unsafe` is in `copy`, `mapping`, `shareable`, `sys` and `handover::inherit` alone. What is left out:
+//! anything that trusts a peer. A peer can write any bytes at any moment, so nothing read from a region is used
+//! as an index, a length or an address unchecked.
 
 mod error;
 

@@ -2,6 +2,7 @@
 
 #![allow(unsafe_code)]
 
+use std::cmp::Ordering;
 use std::ffi::{c_int, c_long, c_ulong};
 use std::io;
 use std::os::fd::RawFd;
@@ -19,9 +20,9 @@ pub type ForeignFd = (u32, RawFd);
 
 /// What the kernel means when it does not compare.
 const KCMP: Meanings = &[
-    (Errno::ESRCH, Kind::System, "no such process"),
-    (Errno::EBADF, Kind::System, "one of the processes has no such descriptor"),
-    (Errno::EPERM, Kind::System, "one of the processes may not be inspected by this one (ptrace rules)"),
+    (Errno::ESRCH, Kind::Gone, "no such process"),
+    (Errno::EBADF, Kind::NoSuchDescriptor, "one of the processes has no such descriptor"),
+    (Errno::EPERM, Kind::Denied, "one of the processes may not be inspected by this one (ptrace rules)"),
     (Errno::ENOSYS, Kind::System, "this kernel is built without kcmp"),
 ];
 
@@ -55,20 +56,39 @@ const KCMP: Meanings = &[
 /// `kcmp(2)`; `kernel/kcmp.c`.
 #[doc(alias = "kcmp")]
 pub fn same_open_file(a: ForeignFd, b: ForeignFd) -> Result<bool> {
-    let call = || format!("kcmp({}, {}, KCMP_FILE, {}, {})", a.0, b.0, a.1, b.1);
+    // 1 and 2 order the two kernel addresses (scrambled), 3 means different and not ordered.
+    Ok(kcmp(a, b)? == 0)
+}
+
+/// `kcmp`, which also orders: how the open file of `a` stands to that of `b`. The order means nothing, and stays
+/// the same as long as both are open.
+pub(crate) fn order_of_open_files(a: ForeignFd, b: ForeignFd) -> Result<Ordering> {
+    match kcmp(a, b)? {
+        0 => Ok(Ordering::Equal),
+        1 => Ok(Ordering::Less),
+        2 => Ok(Ordering::Greater),
+        _ => Err(Error::refused(kcmp_call(a, b), Kind::System, "this kernel compares and does not order")),
+    }
+}
+
+fn kcmp(a: ForeignFd, b: ForeignFd) -> Result<c_long> {
     // Whole registers, as `syscall` takes them: the kernel's descriptor numbers here are unsigned long.
     let pid = |end: ForeignFd| c_int::try_from(end.0).map(c_long::from);
     let fd = |end: ForeignFd| c_ulong::try_from(end.1);
     let numbers = (pid(a), pid(b), fd(a), fd(b));
     let (Ok(pid_a), Ok(pid_b), Ok(fd_a), Ok(fd_b)) = numbers else {
-        return Err(Error::refused(call(), Kind::BadInput, "no process and no descriptor has such a number"));
+        let text = "no process and no descriptor has such a number";
+        return Err(Error::refused(kcmp_call(a, b), Kind::BadInput, text));
     };
     // SAFETY: kcmp takes five numbers and touches no memory of this process.
     let order: c_long = unsafe { libc::syscall(libc::SYS_kcmp, pid_a, pid_b, KCMP_FILE, fd_a, fd_b) };
-    match order {
-        0 => Ok(true),
-        // 1 and 2 order the two kernel addresses (scrambled), 3 means different and not ordered.
-        1.. => Ok(false),
-        _ => Err(Error::system(call(), io::Error::last_os_error().raw_os_error().unwrap_or_default(), KCMP)),
+    if order < 0 {
+        let errno = io::Error::last_os_error().raw_os_error().unwrap_or_default();
+        return Err(Error::system(kcmp_call(a, b), errno, KCMP));
     }
+    Ok(order)
+}
+
+fn kcmp_call(a: ForeignFd, b: ForeignFd) -> String {
+    format!("kcmp({}, {}, KCMP_FILE, {}, {})", a.0, b.0, a.1, b.1)
 }
