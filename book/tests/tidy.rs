@@ -7,13 +7,17 @@ use std::process::Command;
 use book::workspace;
 
 /// The files that may hold `unsafe`, each with the promise that it exists to make.
-const UNSAFE_FILES: [(&str, &str); 15] = [
+const UNSAFE_FILES: [(&str, &str); 19] = [
     ("benches/src/floor/futex.rs", "the raw floor: futex(2)"),
     ("benches/src/floor/memfd.rs", "the raw floor: memfd_create(2), fcntl(2)"),
     ("benches/src/floor/memory.rs", "the raw floor: mmap(2), and memory through raw pointers"),
     ("benches/src/floor/socket.rs", "the raw floor: sendmsg(2), recvmsg(2)"),
     ("benches/src/floor/system_v.rs", "the raw floor: shmget(2), shmat(2), shmctl(2)"),
     ("book/program/sys.rs", "close_range(2) is wrapped by no crate"),
+    ("fd-shm/examples/fd_01_shrink_under_the_reader.rs", "a plain reader's look at memory that is cut"),
+    ("fd-shm/examples/fd_06_out_of_range.rs", "a plain reader's look behind the end of a file"),
+    ("fd-shm/examples/fd_07_maps_lines.rs", "a private mapping, to show that it shares nothing"),
+    ("fd-shm/examples/fd_08_server_client_broken.rs", "a private mapping, to show that it shares nothing"),
     ("fd-shm/src/copy.rs", "bulk copies that the compiler cannot see"),
     ("fd-shm/src/handover/inherit.rs", "what may run between fork and exec, and whose an inherited number is"),
     ("fd-shm/src/mapping.rs", "the promise that a mapping stays mapped"),

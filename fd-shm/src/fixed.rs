@@ -72,8 +72,7 @@ impl FixedFd {
             Err(_) => refused,
         })?;
         if !sealed.contains(Seals::SHRINK) {
-            let text =
-                "F_SEAL_SHRINK is missing: whoever holds this memory file could cut it under a mapping";
+            let text = "F_SEAL_SHRINK is missing: a holder could cut it under a mapping";
             return Err(Error::refused(call(), Kind::Shrinkable, text));
         }
         let found = stat(&fd)?;
@@ -212,7 +211,7 @@ fn not_memory(found: &Stat) -> &'static str {
         FileType::Directory => "a directory, not a memory region",
         FileType::CharacterDevice => "a character device, not a memory region",
         FileType::BlockDevice => "a block device, not a memory region",
-        FileType::RegularFile => "an ordinary file, which anybody with the right to write can shrink",
+        FileType::RegularFile => "an ordinary file, which whoever may write to it can shrink",
         _ => "no file of any known type, so not a memory region",
     }
 }
