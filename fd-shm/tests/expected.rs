@@ -23,12 +23,14 @@ fn read_only(len: u64) -> OwnedFd {
     File::open(format!("/proc/self/fd/{}", writable.as_raw_fd())).expect("opened again").into()
 }
 
+/// What is expected, what comes, and the refusal: nothing where it is taken.
+type Row = (Expected, fn() -> OwnedFd, &'static str);
+
 #[test]
 fn each_expectation_is_met_or_named_in_the_refusal() {
     let any = Expected::new();
     let frozen = any.sealed(Seals::WRITE | Seals::GROW);
-    // What is expected, what comes, and the refusal: nothing where it is taken.
-    let rows: &[(Expected, fn() -> OwnedFd, &str)] = &[
+    let rows: &[Row] = &[
         (any, || region(1, Seals::NONE), ""),
         (any, || read_only(1), ""),
         (any.at_least(4096), || region(4096, Seals::NONE), ""),
