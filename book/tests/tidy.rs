@@ -7,7 +7,7 @@ use std::process::Command;
 use book::workspace;
 
 /// The files that may hold `unsafe`, each with the promise that it exists to make.
-const UNSAFE_FILES: [(&str, &str); 19] = [
+const UNSAFE_FILES: [(&str, &str); 22] = [
     ("benches/src/floor/futex.rs", "the raw floor: futex(2)"),
     ("benches/src/floor/memfd.rs", "the raw floor: memfd_create(2), fcntl(2)"),
     ("benches/src/floor/memory.rs", "the raw floor: mmap(2), and memory through raw pointers"),
@@ -20,9 +20,12 @@ const UNSAFE_FILES: [(&str, &str); 19] = [
     ("fd-shm/examples/fd_08_server_client_broken.rs", "a private mapping, to show that it shares nothing"),
     ("fd-shm/src/copy.rs", "bulk copies that the compiler cannot see"),
     ("fd-shm/src/handover/inherit.rs", "what may run between fork and exec, and whose an inherited number is"),
+    ("fd-shm/src/lock/robust.rs", "pthread's mutex in memory that only trusted peers write"),
     ("fd-shm/src/mapping.rs", "the promise that a mapping stays mapped"),
     ("fd-shm/src/shareable.rs", "the promise that a type may lie in shared memory"),
     ("fd-shm/src/sys.rs", "kcmp(2) is wrapped by no crate"),
+    ("fd-shm/tests/lock.rs", "fork(2), and fcntl(F_SETLEASE), which no crate wraps"),
+    ("fd-shm/tests/robust_mutex.rs", "the promise that only this program has the mutex"),
     ("sysv-shm/src/attachment.rs", "the promise that an attachment stays attached"),
     ("sysv-shm/src/copy.rs", "bulk copies that the compiler cannot see"),
     ("sysv-shm/src/shareable.rs", "the promise that a type may lie in shared memory"),

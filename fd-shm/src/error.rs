@@ -65,6 +65,10 @@ pub(crate) enum Kind {
     Gone,
     /// This process has no descriptor number left.
     TableFull,
+    /// A lock that somebody else held for all of the time given.
+    TimedOut,
+    /// A robust mutex that nobody can ever lock again.
+    NotRecoverable,
 }
 
 /// For one call, what each errno means here.
@@ -165,6 +169,16 @@ impl Error {
     /// descriptors for that reason [`is_truncated`](Self::is_truncated).
     pub fn is_table_full(&self) -> bool {
         self.kind == Kind::TableFull
+    }
+
+    /// Whether somebody else held the lock for all of the time that the caller gave.
+    pub fn is_timed_out(&self) -> bool {
+        self.kind == Kind::TimedOut
+    }
+
+    /// Whether the robust mutex is lost for good: an owner died inside, and the next one did not repair.
+    pub fn is_not_recoverable(&self) -> bool {
+        self.kind == Kind::NotRecoverable
     }
 
     /// Whether a non-blocking socket had nothing to give, or no room: EAGAIN.
