@@ -64,6 +64,8 @@ impl Other {
         let status = child.0.wait()?;
         Ok(match (status.signal(), status.code()) {
             (Some(libc::SIGBUS), _) => "was killed by SIGBUS".into(),
+            (Some(libc::SIGSEGV), _) => "was killed by SIGSEGV".into(),
+            (Some(libc::SIGKILL), _) => "was killed by SIGKILL".into(),
             (None, Some(0)) => "ended well".into(),
             _ => return Err(io::Error::other(format!("the other process: {status}"))),
         })
