@@ -9,6 +9,7 @@
 
 use std::error::Error;
 use std::fs::File;
+use std::io::ErrorKind;
 use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::fs::FileExt;
 use std::os::unix::process::CommandExt;
@@ -67,13 +68,19 @@ fn said(call: &str, outcome: std::io::Result<()>) -> String {
 // ANCHOR: owner
 /// Gives a region away for reading: as it is, with the mode taken away, and sealed.
 fn owner() -> Result<()> {
-    println!("The owner of a region hands it to a stranger, by a descriptor that is open for reading only.");
     let mut command = role("stranger");
     if rustix::process::geteuid().is_root() {
         command.uid(NOBODY).gid(NOBODY);
     }
-    let stranger = start(command)?;
+    let stranger = match start(command) {
+        Err(error) if error.kind() == ErrorKind::InvalidInput => {
+            println!("not shown here: the user namespace has no user {NOBODY}");
+            std::process::exit(77);
+        }
+        stranger => stranger?,
+    };
 
+    println!("The owner of a region hands it to a stranger, by a descriptor that is open for reading only.");
     println!("\nAs it was made:");
     give(&stranger, &ledger()?)?;
 

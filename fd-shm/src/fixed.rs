@@ -20,7 +20,8 @@ const HUGETLBFS_MAGIC: u64 = 0x9584_58f6;
 /// A mapping is a promise of memory; whoever can shrink the file can break it, and the next touch is SIGBUS.
 /// Most receivers trust the sender not to. This type trusts nobody: it looks at what came, and only then can
 /// it be mapped without `unsafe`. What a peer can still do is write anything at any moment, and punch holes
-/// (which then read as zero): neither of them breaks a [`Mapping`].
+/// (which then read as zero): neither of them breaks a [`Mapping`]. What else a receiver relies on, a size or
+/// further seals, [`Expected`](crate::Expected) checks.
 ///
 /// # Invariants
 ///

@@ -4,6 +4,8 @@
 //! Another seed each time; `SEED=` replays one. `fuzz/` in this crate's folder takes over where this ends.
 
 use std::fs::File;
+use std::io::IoSlice;
+use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
@@ -11,7 +13,11 @@ use std::time::Duration;
 
 use fd_shm::scm_rights::UnixFd;
 use fd_shm::{Error, Expected, FixedFd, MemfdOptions, Region, Seals, scm_rights, shareable};
-use rustix::net::{AddressFamily, SendAncillaryBuffer, SendFlags, SocketFlags, SocketType, socketpair};
+use rustix::net::{
+    AddressFamily, SendAncillaryBuffer, SendAncillaryMessage, SendFlags, SocketFlags, SocketType, UCred,
+    sendmsg, socketpair, sockopt,
+};
+use rustix::process::{getgid, getpid, getuid};
 
 #[path = "support/alone.rs"]
 mod alone;
@@ -224,14 +230,16 @@ fn any_message_arrives_whole_or_not_at_all() {
         let kind = *random.pick(&[SocketType::STREAM, SocketType::DGRAM, SocketType::SEQPACKET]);
         let (sender, receiver) = pair(kind);
         let (sent, count) = (random.below(40), random.below(junk.len()));
+        let mut plain = false;
         let descriptors: Vec<BorrowedFd<'_>> = junk.iter().take(count).map(AsFd::as_fd).collect();
         let text = [9; 40];
-        let went = scm_rights::send(&sender, &text[..sent], &descriptors);
-        assert_eq!(went.is_ok(), sent > 0, "{went:?}");
-        if sent == 0 && kind != SocketType::STREAM {
-            // What the library does not send, a peer may: nothing at all.
-            let empty = &mut SendAncillaryBuffer::default();
-            rustix::net::sendmsg(&sender, &[], empty, SendFlags::NOSIGNAL).expect("an empty message");
+        if random.below(2) == 0 {
+            let went = scm_rights::send(&sender, &text[..sent], &descriptors);
+            assert_eq!(went.is_ok(), sent > 0, "{went:?}");
+        } else {
+            sockopt::set_socket_passcred(&receiver, random.below(2) == 0).expect("SO_PASSCRED");
+            send_plainly(&sender, &text[..sent], descriptors.split_at(random.below(count + 1)));
+            plain = true;
         }
         let sender = (random.below(4) != 0).then_some(sender); // or it is closed with the message under way
         let (room, most) = (random.below(41), random.below(9));
@@ -241,7 +249,14 @@ fn any_message_arrives_whole_or_not_at_all() {
             Ok(message) => Verdict::Whole(message.len, message.descriptors.len()),
             Err(refused) => Verdict::of(refused),
         };
-        let expected = expected(kind, sent, count, sender.is_some(), room, most);
+        // The library sends no message without a byte; a peer may.
+        let sent_at_all = sent > 0 || (plain && kind != SocketType::STREAM);
+        let expected = match (room, sent_at_all) {
+            (0, _) => Verdict::BadInput,
+            (_, true) => expected(kind, sent, count, room, most),
+            (_, false) if sender.is_some() || kind == SocketType::DGRAM => Verdict::Nothing,
+            (_, false) => Verdict::End,
+        };
         assert_eq!(verdict, expected, "{kind:?}, {sent} bytes, {count} descriptors: {received:?}");
         if random.below(1000) == 0 {
             junk.clear();
@@ -274,16 +289,26 @@ impl Verdict {
     }
 }
 
-/// The model: what receiving must say.
-fn expected(kind: SocketType, sent: usize, count: usize, open: bool, room: usize, most: usize) -> Verdict {
-    let stream = kind == SocketType::STREAM;
-    match (room, sent) {
-        (0, _) => Verdict::BadInput,
-        (_, 0) if stream && open => Verdict::Nothing,
-        (_, 0) if kind == SocketType::DGRAM => Verdict::Whole(0, 0),
-        (_, 0) => Verdict::End,
-        _ if !stream && room < sent => Verdict::Truncated,
+/// The model: what receiving a message must say.
+fn expected(kind: SocketType, sent: usize, count: usize, room: usize, most: usize) -> Verdict {
+    match (kind, sent) {
+        (SocketType::DGRAM | SocketType::SEQPACKET, _) if room < sent => Verdict::Truncated,
         _ if count > most => Verdict::Count,
+        // Nothing at all, on a socket that has an end, is the end.
+        (SocketType::SEQPACKET, 0) if count == 0 => Verdict::End,
         _ => Verdict::Whole(sent.min(room), count),
     }
+}
+
+/// What a peer can send and the library does not: no byte, descriptors in two control messages, credentials.
+fn send_plainly(socket: &UnixFd, bytes: &[u8], descriptors: (&[BorrowedFd<'_>], &[BorrowedFd<'_>])) {
+    let mut space =
+        [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(8), ScmRights(8), ScmCredentials(1))];
+    let mut control = SendAncillaryBuffer::new(&mut space);
+    let ourselves = UCred { pid: getpid(), uid: getuid(), gid: getgid() };
+    control.push(SendAncillaryMessage::ScmCredentials(ourselves));
+    for some in [descriptors.0, descriptors.1].into_iter().filter(|some| !some.is_empty()) {
+        assert!(control.push(SendAncillaryMessage::ScmRights(some)), "room for them");
+    }
+    sendmsg(socket, &[IoSlice::new(bytes)], &mut control, SendFlags::NOSIGNAL).expect("a message");
 }
