@@ -168,13 +168,16 @@ fn a_wait_ends_with_its_time_and_says_who_cannot_be_asked_twice() {
 
 #[test]
 fn a_forgotten_guard_is_reported_as_a_death() {
-    let (region, counter, _) = region();
-    let (mut ours, mut theirs) = (Lock::open(&region, 0).unwrap(), Lock::open(&region, 0).unwrap());
-    std::mem::forget(ours.lock(&counter.lock, LONG).expect("it is free"));
-    assert!(theirs.lock(&counter.lock, Duration::ZERO).is_err_and(|refused| refused.is_timed_out()));
-    drop(ours);
-    assert!(theirs.lock(&counter.lock, Duration::ZERO).expect("it is free").owner_died());
-    assert!(!theirs.lock(&counter.lock, Duration::ZERO).expect("it is free").owner_died(), "told once");
+    // Alone: a process that another test starts has a copy of every open file until it execs.
+    alone::alone("a_forgotten_guard_is_reported_as_a_death", || {
+        let (region, counter, _) = region();
+        let (mut ours, mut theirs) = (Lock::open(&region, 0).unwrap(), Lock::open(&region, 0).unwrap());
+        std::mem::forget(ours.lock(&counter.lock, LONG).expect("it is free"));
+        assert!(theirs.lock(&counter.lock, Duration::ZERO).is_err_and(|refused| refused.is_timed_out()));
+        drop(ours);
+        assert!(theirs.lock(&counter.lock, Duration::ZERO).expect("it is free").owner_died());
+        assert!(!theirs.lock(&counter.lock, Duration::ZERO).expect("it is free").owner_died(), "told once");
+    });
 }
 
 #[test]

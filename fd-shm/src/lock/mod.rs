@@ -10,6 +10,7 @@
 //! | the next owner | is told, and must repair or give up for all | is told |
 //! | lock and unlock, uncontended | no system call | two system calls |
 
+#[cfg(not(target_os = "android"))] // bionic has no robust mutexes
 mod robust;
 
 mod strangers;
@@ -17,5 +18,6 @@ mod strangers;
 #[cfg(test)]
 mod crash;
 
+#[cfg(not(target_os = "android"))]
 pub use robust::{RobustLocked, RobustMutex};
 pub use strangers::{Lock, LockWord, Locked};
