@@ -6,7 +6,9 @@ use std::cmp::Ordering;
 use std::ffi::{c_int, c_long, c_ulong};
 use std::io;
 use std::os::fd::RawFd;
+use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
 
+use memmap2::{MmapMut, MmapRaw};
 use nix::errno::Errno;
 
 use crate::error::{Error, Kind, Meanings, Result};
@@ -91,4 +93,53 @@ fn kcmp(a: ForeignFd, b: ForeignFd) -> Result<c_long> {
 
 fn kcmp_call(a: ForeignFd, b: ForeignFd) -> String {
     format!("kcmp({}, {}, KCMP_FILE, {}, {})", a.0, b.0, a.1, b.1)
+}
+
+/// What the kernel means when it does not wipe.
+const WIPE: Meanings = &[(
+    Errno::EINVAL,
+    Kind::System,
+    "this kernel cannot mark memory for a fork: it is older than Linux 4.14",
+)];
+
+/// `madvise(MADV_WIPEONFORK)` - a byte that is 1 in this process, and 0 in every child of a `fork`.
+///
+/// It answers without a system call what a process id answers badly: a child in a new pid namespace can have
+/// the parent's.
+///
+/// # References
+///
+/// `madvise(2)`; `kernel/fork.c` (`dup_mmap`, which copies no page of such a mapping).
+#[derive(Debug)]
+pub(crate) struct ForkMark {
+    /// One private page.
+    page: MmapRaw,
+}
+
+impl ForkMark {
+    /// Marks this process.
+    pub(crate) fn new() -> Result<Self> {
+        let refused =
+            |call: &str, e: io::Error| Error::system(call, e.raw_os_error().unwrap_or_default(), WIPE);
+        let page = MmapMut::map_anon(1).map_err(|e| refused("mmap(1, MAP_ANONYMOUS)", e))?;
+        let page = MmapRaw::from(page);
+        // SAFETY: our own page, and the advice changes nothing in this process.
+        if unsafe { libc::madvise(page.as_mut_ptr().cast(), page.len(), libc::MADV_WIPEONFORK) } != 0 {
+            return Err(refused("madvise(MADV_WIPEONFORK)", io::Error::last_os_error()));
+        }
+        let mark = Self { page };
+        mark.byte().store(1, Relaxed);
+        Ok(mark)
+    }
+
+    /// Whether this process is a child of the one that made the mark.
+    pub(crate) fn is_forked(&self) -> bool {
+        self.byte().load(Relaxed) == 0
+    }
+
+    /// The byte.
+    fn byte(&self) -> &AtomicU8 {
+        // SAFETY: mapped for as long as `self` lives, and reached in this way alone.
+        unsafe { AtomicU8::from_ptr(self.page.as_mut_ptr()) }
+    }
 }

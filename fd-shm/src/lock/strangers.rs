@@ -24,7 +24,7 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::sync::atomic::AtomicU32;
 use std::sync::atomic::Ordering::SeqCst;
 use std::time::{Duration, Instant};
-use std::{fmt, process, thread};
+use std::{fmt, thread};
 
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, fcntl};
@@ -34,6 +34,7 @@ use rustix::fs::{FileType, Mode, OFlags, fstat};
 use super::crash::reach;
 use crate::error::{Error, Kind, Meanings, Result};
 use crate::futex;
+use crate::sys::ForkMark;
 
 /// Somebody is inside the section.
 const HELD: u32 = 1;
@@ -122,7 +123,7 @@ pub struct LockWord {
 /// # Invariants
 ///
 /// `file` is open for writing, its open file came from `open` and is shared with nobody but children of a
-/// `fork`, which `pid` finds out.
+/// `fork`, which `mark` finds out.
 ///
 /// # Examples
 ///
@@ -152,8 +153,8 @@ pub struct Lock {
     file: OwnedFd,
     /// The byte of the file that stands for this lock; it need not be inside the region.
     byte: libc::off_t,
-    /// The process that opened it. A child of a `fork` shares the open file, and so would be the same owner.
-    pid: u32,
+    /// A child of a `fork` shares the open file, and so would be the same owner.
+    mark: ForkMark,
 }
 
 impl Lock {
@@ -167,7 +168,7 @@ impl Lock {
     ///
     /// * ENOENT without `/proc`; EACCES when the region's mode bits forbid it; EAGAIN when a peer has a lease
     ///   on the region, which would otherwise keep us for the kernel's lease-break time; EMFILE and ENFILE
-    ///   when descriptors run out;
+    ///   when descriptors run out; ENOMEM when mappings do;
     /// * [`is_not_a_region`](Error::is_not_a_region) when another file is found than the one asked for, or
     ///   one that is no regular file;
     /// * [`is_bad_input`](Error::is_bad_input) for a byte beyond the range of file offsets.
@@ -188,8 +189,9 @@ impl Lock {
         if (asked.st_dev, asked.st_ino) != (found.st_dev, found.st_ino) || !regular {
             return Err(Error::refused(call(), Kind::NotARegion, "opened again, it is no memory region"));
         }
+        let mark = ForkMark::new()?;
         // INVARIANT: opened for writing a moment ago, and not shared.
-        Ok(Self { file, byte, pid: process::id() })
+        Ok(Self { file, byte, mark })
     }
 
     /// `fcntl(file, F_OFD_SETLK, F_WRLCK)` - takes the lock, waiting no longer than `timeout`.
@@ -204,7 +206,7 @@ impl Lock {
     /// * [`is_bad_input`](Error::is_bad_input) in a child of a `fork`, which would share the parent's lock;
     /// * ENOLCK when the kernel has no room for another lock.
     pub fn lock<'a>(&'a mut self, word: &'a LockWord, timeout: Duration) -> Result<Locked<'a>> {
-        if self.pid != process::id() {
+        if self.mark.is_forked() {
             let text = "opened before a fork: parent and child would both be let in; open one here";
             return Err(Error::refused(format!("Lock::lock({})", self.byte), Kind::BadInput, text));
         }
@@ -291,7 +293,7 @@ impl Locked<'_> {
 
 impl Drop for Locked<'_> {
     fn drop(&mut self) {
-        if self.lock.pid != process::id() {
+        if self.lock.mark.is_forked() {
             return; // the copy in a child of a fork: the lock is the parent's
         }
         // While we still have it: after the unlock the word is the next owner's.
