@@ -6,22 +6,14 @@ use std::process::{Child, Command, Stdio};
 
 use fd_shm::Region;
 use rustix::process::{DumpableBehavior, set_dumpable_behavior};
-use rustix::thread::{CapabilitySet, CapabilitySets, remove_capability_from_bounding_set, set_capabilities};
 
 /// Names what the holder does to itself before it waits.
 const HOLDER: &str = "HOLDER";
 
-/// Gives up every privilege of this thread, root's too, and of all whom it starts from now on; so the kernel
-/// asks the questions that it asks of anybody.
-pub(crate) fn be_nobody_special() {
-    // Root's children would get everything back at exec, but for this bound, which only root has to lower.
-    for capability in CapabilitySet::all().iter() {
-        let _ = remove_capability_from_bounding_set(capability);
-    }
-    let none = CapabilitySet::empty();
-    let sets = CapabilitySets { effective: none, permitted: none, inheritable: none };
-    set_capabilities(None, sets).expect("less is always allowed");
-}
+#[path = "../../examples/support/ordinary.rs"]
+#[allow(dead_code)] // what keeps an example from being shown is no question for a test
+mod ordinary;
+pub(crate) use ordinary::become_ordinary;
 
 /// The other process: killed and reaped when dropped.
 #[derive(Debug)]
