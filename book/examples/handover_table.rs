@@ -15,7 +15,7 @@ use std::process::{Child, Command, ExitCode, Stdio};
 use std::time::Duration;
 
 use fd_shm::handover::{Pull, Push, inherit, inherit::Heir, pidfd, procfs};
-use fd_shm::{Region, same_open_file, scm_rights};
+use fd_shm::{FixedFd, Region, same_open_file, scm_rights};
 use ipc_channel::TryRecvError;
 use ipc_channel::ipc::{IpcOneShotServer, IpcReceiver, IpcSender, IpcSharedMemory, channel};
 use nix::errno::Errno;
@@ -34,6 +34,7 @@ const IDLE: &str = "the holder does nothing";
 const UNDUMPABLE: &str = "the holder is undumpable";
 const OPEN_FILE: &str = "the open file";
 const MARK: &str = "close-on-exec";
+const SEALED: &str = "its size is sealed";
 const FULL: &str = "the receiver's table full";
 
 /// The answer of a receiver that has waited in vain.
@@ -178,6 +179,15 @@ fn answer(question: &str, receiver: &Receiver, holder: u32, number: RawFd) -> Re
             let after = mark(arrived.number()?)?;
             before.map_or_else(|| after.clone(), |before| format!("{before}; {after} once taken"))
         }
+        SEALED => {
+            let arrived = receiver.obtain()?;
+            let again = fs::File::open(format!("/proc/self/fd/{}", arrived.number()?))?;
+            match FixedFd::new(again.into()) {
+                Ok(_) => "yes".into(),
+                Err(refused) if refused.is_shrinkable() => "no".into(),
+                Err(refused) => return Err(refused.into()),
+            }
+        }
         IDLE => {
             if let Receiver::Stream(stream) = receiver {
                 stream.set_nonblocking(true)?;
@@ -260,7 +270,7 @@ fn table() -> Result<()> {
     println!("Who holds a region gives it to a child, which answers. Neither has any capability.");
     for way in WAYS {
         println!("\n{way}");
-        for question in [IDLE, UNDUMPABLE, OPEN_FILE, MARK, FULL] {
+        for question in [IDLE, UNDUMPABLE, OPEN_FILE, MARK, SEALED, FULL] {
             if question == UNDUMPABLE {
                 set_dumpable_behavior(DumpableBehavior::NotDumpable)?;
             }

@@ -9,7 +9,7 @@ const BENCHMARKS: [(&str, &str, &str); 2] =
 
 /// The way that a program here can only simulate.
 const BINDER: &str = "| [Binder](binder-one-transaction.md) | the holder, by sending | not measured: its chapter steps \
-                      through a simulated driver | | | | |\n";
+                      through a simulated driver | | | | | |\n";
 
 /// The table in Markdown, from what the example printed and what the benchmarks recorded.
 ///
@@ -19,8 +19,8 @@ const BINDER: &str = "| [Binder](binder-one-transaction.md) | the holder, by sen
 pub fn table(printed: &str, results: &str) -> Result<String> {
     let results: Value = serde_json::from_str(results).context("reading the benchmarks' results")?;
     let mut text = String::from(
-        "| way | who must agree | privilege | open file | close-on-exec | the receiver's table is full | cost |\n\
-         | --- | --- | --- | --- | --- | --- | --- |\n",
+        "| way | who must agree | privilege | open file | close-on-exec | size sealed | the receiver's table is full | cost |\n\
+         | --- | --- | --- | --- | --- | --- | --- | --- |\n",
     );
     let ways = printed.split("\n\n").skip(1); // the first is the heading
     for way in ways.map(Way::of) {
@@ -30,6 +30,7 @@ pub fn table(printed: &str, results: &str) -> Result<String> {
             way.privilege()?,
             way.answer("the open file")?.into(),
             way.answer("close-on-exec")?.into(),
+            way.answer("its size is sealed")?.into(),
             way.answer("the receiver's table full")?.into(),
             cost(way.name, &results)?,
         ];
@@ -102,12 +103,12 @@ mod tests {
     #[test]
     fn a_cell_is_what_was_measured() {
         let printed = "Heading.\n\nSCM_RIGHTS\n  the holder does nothing    nothing arrives\n  \
-                       the holder is undumpable   it arrives\n  the open file   the same\n  close-on-exec  yes\n  \
+                       the holder is undumpable   it arrives\n  the open file   the same\n  close-on-exec  yes\n  its size is sealed  no\n  \
                        the receiver's table full  lost\n";
         let results = r#"{"rows": [{"question": "hand-over", "subject": "memfd, by SCM_RIGHTS", "role": "ours",
                           "size": 4096, "median": 41447.5}]}"#;
         let made = table(printed, results).expect("a table");
-        let row = "| `SCM_RIGHTS` | the holder, by giving | none | the same | yes | lost | 41 µs |";
+        let row = "| `SCM_RIGHTS` | the holder, by giving | none | the same | yes | no | lost | 41 µs |";
         assert_eq!(made.lines().nth(2), Some(row));
         for broken in [printed.replace("nothing arrives", "who knows"), printed.replace("close-on-exec", "x")]
         {
