@@ -12,7 +12,7 @@ use clap::Parser;
 /// Compares ways in which processes share memory, and holds this workspace's libraries against raw system
 /// calls.
 ///
-/// Takes about half a minute. Close other programs first: with less than two idle CPUs the figures are
+/// Takes about a minute. Close other programs first: with less than two idle CPUs the figures are
 /// about the others.
 #[derive(Debug, Parser)]
 #[command(name = "benches", version)]

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::Environment;
 
-/// The five questions, in the order of the report.
+/// The six questions, in the order of the report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Question {
@@ -14,6 +14,8 @@ pub enum Question {
     Joining,
     /// What does it cost until another process has a region and has read it?
     HandOver,
+    /// How fast do bytes get into shared memory, and out of it?
+    BulkCopy,
     /// How long does word take to go there and back?
     PingPong,
     /// How many bytes a second can one process write and another read?
@@ -22,7 +24,8 @@ pub enum Question {
 
 impl Question {
     /// All of them.
-    pub const ALL: [Self; 5] = [Self::SetUp, Self::Joining, Self::HandOver, Self::PingPong, Self::Throughput];
+    pub const ALL: [Self; 6] =
+        [Self::SetUp, Self::Joining, Self::HandOver, Self::BulkCopy, Self::PingPong, Self::Throughput];
 
     /// The heading in the table.
     pub fn title(self) -> &'static str {
@@ -30,6 +33,7 @@ impl Question {
             Self::SetUp => "Set-up",
             Self::Joining => "Joining",
             Self::HandOver => "Hand-over",
+            Self::BulkCopy => "Bulk copy",
             Self::PingPong => "Ping-pong",
             Self::Throughput => "Throughput",
         }
@@ -44,6 +48,9 @@ impl Question {
             }
             Self::HandOver => {
                 "Give another process a filled region; it maps it, sums every byte, unmaps it, answers with the sum."
+            }
+            Self::BulkCopy => {
+                "Copy private bytes into pages that stand, or out of them, again and again; the floor is memcpy."
             }
             Self::PingPong => {
                 "A word goes to the other process, and one comes back; the next is sent after that."
@@ -66,6 +73,9 @@ impl Question {
             Self::HandOver => {
                 "No data travels: size costs page faults and reading. ipc-channel sums in place, the others copy out first."
             }
+            Self::BulkCopy => {
+                "A sound copy must not be slower than memcpy: the compiler is kept from looking, not the processor."
+            }
             Self::PingPong => {
                 "The way of waiting decides, not the kind of memory: compare spinning with all that sleep."
             }
@@ -78,7 +88,7 @@ impl Question {
     /// The unit of `median`, `p99` and `floor`.
     pub fn unit(self) -> Unit {
         match self {
-            Self::Throughput => Unit::BytesPerSecond,
+            Self::BulkCopy | Self::Throughput => Unit::BytesPerSecond,
             _ => Unit::Nanoseconds,
         }
     }

@@ -9,6 +9,7 @@ use binder_sim::story;
 use binder_sim::trace::Trace;
 use regex::Regex;
 
+use crate::handover;
 use crate::picture::lifetime::{self, Row};
 use crate::picture::rendezvous::{self, Rendezvous};
 use crate::picture::sequence::{self, Step};
@@ -40,7 +41,14 @@ fn files() -> Result<Vec<(PathBuf, String)>> {
         ("descriptor.svg", handed_over()?),
         ("lifetime.svg", lifetime()?),
     ];
-    Ok(pictures.map(|(name, text)| (workspace::pages().join("pictures").join(name), text)).into())
+    let mut files: Vec<_> =
+        pictures.map(|(name, text)| (workspace::pages().join("pictures").join(name), text)).into();
+    let results = std::fs::read_to_string(workspace::root().join("benches/results/reference.json"))
+        .context("reading the benchmarks' results")?;
+    let printed = Printed::by("book/examples/handover_table.out")?;
+    let table = handover::table(&printed.text, &results)?;
+    files.push((workspace::pages().join("tables/handover.md"), table));
+    Ok(files)
 }
 
 /// The two tables after the transaction, and the one open file.

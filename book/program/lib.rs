@@ -15,6 +15,7 @@
 //! * [`recorded`] - comparing a text with the committed one, or rewriting the committed one.
 //! * [`quoted`] - the three above, for every example.
 //! * [`picture`] - transactions of the simulated driver as drawings.
+//! * [`handover`] - the ways to hand a descriptor over as a table.
 //! * [`generated`] - the files that programs here make: pictures and tables.
 //! * [`pages`] - the rules for the pages: nothing missing, nothing unquoted, nothing dead.
 //! * [`render`] - mdBook as a library.
@@ -35,6 +36,8 @@ pub mod recorded;
 pub mod quoted;
 
 pub mod picture;
+
+pub mod handover;
 
 pub mod generated;
 

@@ -7,17 +7,30 @@ use std::process::Command;
 use book::workspace;
 
 /// The files that may hold `unsafe`, each with the promise that it exists to make.
-const UNSAFE_FILES: [(&str, &str); 21] = [
+const UNSAFE_FILES: [(&str, &str); 31] = [
     ("benches/src/floor/futex.rs", "the raw floor: futex(2)"),
     ("benches/src/floor/memfd.rs", "the raw floor: memfd_create(2), fcntl(2)"),
     ("benches/src/floor/memory.rs", "the raw floor: mmap(2), and memory through raw pointers"),
     ("benches/src/floor/socket.rs", "the raw floor: sendmsg(2), recvmsg(2)"),
     ("benches/src/floor/system_v.rs", "the raw floor: shmget(2), shmat(2), shmctl(2)"),
     ("book/program/sys.rs", "close_range(2) is wrapped by no crate"),
+    ("fd-shm/examples/fd_01_shrink_under_the_reader.rs", "a plain reader's look at memory that is cut"),
+    ("fd-shm/examples/fd_06_out_of_range.rs", "a plain reader's look behind the end of a file"),
+    ("fd-shm/examples/fd_07_maps_lines.rs", "a private mapping, to show that it shares nothing"),
+    ("fd-shm/examples/fd_08_server_client_broken.rs", "a private mapping, to show that it shares nothing"),
+    ("fd-shm/examples/fd_21_robust_mutex.rs", "the promise that only trusted peers have the mutex"),
+    ("fd-shm/examples/fd_22_lock_for_strangers.rs", "that promise, broken to show what it is for"),
     ("fd-shm/src/copy.rs", "bulk copies that the compiler cannot see"),
+    (
+        "fd-shm/src/handover/inherit.rs",
+        "what may run between fork and exec, and whose an inherited number is",
+    ),
+    ("fd-shm/src/lock/robust.rs", "pthread's mutex in memory that only trusted peers write"),
     ("fd-shm/src/mapping.rs", "the promise that a mapping stays mapped"),
     ("fd-shm/src/shareable.rs", "the promise that a type may lie in shared memory"),
     ("fd-shm/src/sys.rs", "kcmp(2) is wrapped by no crate"),
+    ("fd-shm/tests/lock.rs", "fork(2), and fcntl(F_SETLEASE), which no crate wraps"),
+    ("fd-shm/tests/robust_mutex.rs", "the promise that only this program has the mutex"),
     ("sysv-shm/examples/sysv_02_private_over_fork.rs", "fork(2) is what it shows, and is unsafe in Rust"),
     ("sysv-shm/src/attachment.rs", "the promise that the head of an attachment is a `T`"),
     ("sysv-shm/src/copy.rs", "bulk copies that the compiler cannot see"),
@@ -45,7 +58,7 @@ const BUDGETS: [(&str, usize); 5] = [
     ("fd-shm/src", 3000),   // regions, every way to hand one over, locks, and all of ashmem
     ("binder-sim/src", 5500), // the driver with its objects, references, buffers and reads, and the world around it
     ("benches/src", 3000),    // each question twice, through the library and in raw system calls
-    ("book/program", 1500),   // the book's pipeline
+    ("book/program", 2000),   // the book's pipeline, the rules for its pages, and its pictures and tables
 ];
 // ANCHOR_END: budgets
 

@@ -45,6 +45,8 @@ pub(crate) enum Kind {
     NotARegion,
     /// A region that somebody could still shrink.
     Shrinkable,
+    /// A sound region that is not the one agreed on.
+    Unexpected,
     /// A seal, or the lack of permission to seal, forbids it.
     Sealed,
     /// A range that reaches past the end.
@@ -55,6 +57,18 @@ pub(crate) enum Kind {
     EndOfStream,
     /// A whole message with another number of descriptors than expected.
     DescriptorCount,
+    /// The kernel's rules keep this process out of another.
+    Denied,
+    /// The number is not open there.
+    NoSuchDescriptor,
+    /// The other process has ended.
+    Gone,
+    /// This process has no descriptor number left.
+    TableFull,
+    /// A lock that somebody else held for all of the time given.
+    TimedOut,
+    /// A robust mutex that nobody can ever lock again.
+    NotRecoverable,
 }
 
 /// For one call, what each errno means here.
@@ -106,6 +120,11 @@ impl Error {
         self.kind == Kind::Shrinkable
     }
 
+    /// Whether the descriptor is a sound region, but not of the size, the seals or the access agreed on.
+    pub fn is_unexpected(&self) -> bool {
+        self.kind == Kind::Unexpected
+    }
+
     /// Whether a seal forbids it.
     pub fn is_sealed(&self) -> bool {
         self.kind == Kind::Sealed
@@ -129,6 +148,37 @@ impl Error {
     /// Whether a whole message brought another number of descriptors than expected; they are closed already.
     pub fn is_descriptor_count(&self) -> bool {
         self.kind == Kind::DescriptorCount
+    }
+
+    /// Whether the kernel's rules keep this process out of another one, or out of its file.
+    pub fn is_denied(&self) -> bool {
+        self.kind == Kind::Denied
+    }
+
+    /// Whether the number, or the name, stands for no descriptor there.
+    pub fn is_no_such_descriptor(&self) -> bool {
+        self.kind == Kind::NoSuchDescriptor
+    }
+
+    /// Whether the other process has ended.
+    pub fn is_gone(&self) -> bool {
+        self.kind == Kind::Gone
+    }
+
+    /// Whether this process has no descriptor number left: EMFILE, and nothing was lost. A message that lost
+    /// descriptors for that reason [`is_truncated`](Self::is_truncated).
+    pub fn is_table_full(&self) -> bool {
+        self.kind == Kind::TableFull
+    }
+
+    /// Whether somebody else held the lock for all of the time that the caller gave.
+    pub fn is_timed_out(&self) -> bool {
+        self.kind == Kind::TimedOut
+    }
+
+    /// Whether the robust mutex is lost for good: an owner died inside, and the next one did not repair.
+    pub fn is_not_recoverable(&self) -> bool {
+        self.kind == Kind::NotRecoverable
     }
 
     /// Whether a non-blocking socket had nothing to give, or no room: EAGAIN.

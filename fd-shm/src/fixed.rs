@@ -20,7 +20,8 @@ const HUGETLBFS_MAGIC: u64 = 0x9584_58f6;
 /// A mapping is a promise of memory; whoever can shrink the file can break it, and the next touch is SIGBUS.
 /// Most receivers trust the sender not to. This type trusts nobody: it looks at what came, and only then can
 /// it be mapped without `unsafe`. What a peer can still do is write anything at any moment, and punch holes
-/// (which then read as zero): neither of them breaks a [`Mapping`].
+/// (which then read as zero): neither of them breaks a [`Mapping`]. What else a receiver relies on, a size or
+/// further seals, [`Expected`](crate::Expected) checks.
 ///
 /// # Invariants
 ///
@@ -72,8 +73,7 @@ impl FixedFd {
             Err(_) => refused,
         })?;
         if !sealed.contains(Seals::SHRINK) {
-            let text =
-                "F_SEAL_SHRINK is missing: whoever holds this memory file could cut it under a mapping";
+            let text = "F_SEAL_SHRINK is missing: a holder could cut it under a mapping";
             return Err(Error::refused(call(), Kind::Shrinkable, text));
         }
         let found = stat(&fd)?;
@@ -212,7 +212,7 @@ fn not_memory(found: &Stat) -> &'static str {
         FileType::Directory => "a directory, not a memory region",
         FileType::CharacterDevice => "a character device, not a memory region",
         FileType::BlockDevice => "a block device, not a memory region",
-        FileType::RegularFile => "an ordinary file, which anybody with the right to write can shrink",
+        FileType::RegularFile => "an ordinary file, which whoever may write to it can shrink",
         _ => "no file of any known type, so not a memory region",
     }
 }

@@ -33,16 +33,21 @@
 //! * `seals`: [`Seals`], promises about a memory file that nobody can take back.
 //! * `memfd`: [`Memfd`] and [`MemfdOptions`], a file in memory as the kernel makes it.
 //! * `fixed`: [`FixedFd`], a descriptor *checked* unable to shrink: the only way to a safe mapping.
+//! * `expected`: [`Expected`], what a receiver asks of a region beyond that: size, seals, the right to write.
 //! * `shareable`: [`Shareable`] and [`shareable!`], what may live in memory that others write.
 //! * `copy`: bulk copies in and out that are sound while others write, at memcpy speed.
 //! * `mapping`: [`Mapping`] and [`ReadMapping`], a typed head of atomics and a tail reached by copies.
 //! * `ashmem`: [`Region`], the entry point: a name, a size, a descriptor.
-//! * [`handover`]: ways to hand the descriptor over; today [`scm_rights`], over sockets of a type that can.
+//! * [`handover`]: every way to hand the descriptor over, pushed by the holder or pulled by the receiver;
+//!   [`scm_rights`], over sockets, first among them.
+//! * [`futex`]: sleeping until a word in the region changes, and waking those who do.
+//! * [`lock`]: [`lock::Lock`] for peers that do not trust each other, [`lock::RobustMutex`] for those that do.
 //! * `sys`: [`same_open_file`], a system call that no library wraps.
 //!
-//! `unsafe` is in `copy`, `mapping`, `shareable` and `sys` alone. What is left out: anything that trusts a
-//! peer. A peer can write any bytes at any moment, so nothing read from a region is used as an index, a
-//! length or an address unchecked.
+//! `unsafe` is in `copy`, `mapping`, `shareable`, `sys`, `handover::inherit` and `lock::robust` alone. What is
+//! left out: anything that trusts a peer, except the robust mutex, which takes an `unsafe` promise for it. A
+//! peer can write any bytes at any moment, so nothing read from a region is used as an index, a length or an
+//! address unchecked.
 
 mod error;
 
@@ -51,6 +56,8 @@ mod seals;
 mod memfd;
 
 mod fixed;
+
+mod expected;
 
 mod shareable;
 
@@ -62,14 +69,19 @@ mod ashmem;
 
 pub mod handover;
 
+pub mod futex;
+
+pub mod lock;
+
 mod sys;
 
 pub use ashmem::Region;
 pub use error::{Error, Result};
+pub use expected::Expected;
 pub use fixed::FixedFd;
 pub use handover::scm_rights;
 pub use mapping::{Mapping, ReadMapping};
-pub use memfd::{Memfd, MemfdOptions, NAME_MAX};
+pub use memfd::{HugePages, Memfd, MemfdOptions, NAME_MAX};
 pub use seals::Seals;
 pub use shareable::{ReadOnly, Shareable};
 pub use sys::{ForeignFd, same_open_file};

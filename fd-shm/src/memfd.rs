@@ -20,13 +20,19 @@ const CREATE: Meanings = &[
     (Errno::ENOMEM, Kind::System, "no memory for another file"),
     (Errno::EACCES, Kind::System, "vm.memfd_noexec forbids executable memory files"),
     (Errno::EINVAL, Kind::System, "this kernel does not know one of the flags"),
+    (Errno::ENODEV, Kind::System, "this kernel has no huge pages of that size"),
+    (Errno::ENOSYS, Kind::System, "this kernel is built without huge pages"),
 ];
 
 /// What the kernel means when it does not resize.
 const TRUNCATE: Meanings = &[
     (Errno::EPERM, Kind::Sealed, "the size is sealed: F_SEAL_SHRINK or F_SEAL_GROW"),
     (Errno::EFBIG, Kind::System, "larger than a memory file or RLIMIT_FSIZE allows"),
-    (Errno::EINVAL, Kind::System, "not open for writing, or a size beyond 63 bits"),
+    (
+        Errno::EINVAL,
+        Kind::System,
+        "not open for writing, a size beyond 63 bits, or one that is no multiple of a huge page",
+    ),
     (Errno::ENOMEM, Kind::System, "no memory"),
 ];
 
@@ -75,6 +81,17 @@ pub struct MemfdOptions {
     sealable: bool,
     /// Executable mode bits, rather than none and F_SEAL_EXEC from the start.
     executable: bool,
+    /// MFD_HUGETLB: pages from the pool of huge ones.
+    huge_pages: Option<HugePages>,
+}
+
+/// Which of the kernel's pools of huge pages a memory file takes its pages from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HugePages {
+    /// Those of the default size (`Hugepagesize` in `/proc/meminfo`).
+    OfDefaultSize,
+    /// Those of this size in bytes, a power of two: one for each folder in `/sys/kernel/mm/hugepages`.
+    OfSize(usize),
 }
 
 impl Default for MemfdOptions {
@@ -86,7 +103,7 @@ impl Default for MemfdOptions {
 impl MemfdOptions {
     /// Sealable and not executable (MFD_NOEXEC_SEAL, where the kernel has it: Linux 6.3).
     pub const fn new() -> Self {
-        Self { sealable: true, executable: false }
+        Self { sealable: true, executable: false, huge_pages: None }
     }
 
     /// Whether seals can be added later. A file that is not sealable can never be mapped safely by a
@@ -101,6 +118,15 @@ impl MemfdOptions {
         Self { executable, ..self }
     }
 
+    /// Huge pages (MFD_HUGETLB), for a file that its maker alone maps, or that only processes which trust each
+    /// other do.
+    ///
+    /// A [`FixedFd`](crate::FixedFd) is never made of one: a peer can free a huge page by punching a hole, and
+    /// when the pool is empty the next touch is SIGBUS, seals or no seals.
+    pub const fn huge_pages(self, huge_pages: HugePages) -> Self {
+        Self { huge_pages: Some(huge_pages), ..self }
+    }
+
     /// `memfd_create(name, ...)` - a new, empty memory file with these options, always close-on-exec.
     ///
     /// The name is a label for people, seen in `/proc/<pid>/maps` and `/proc/<pid>/fd`: two files may have
@@ -108,11 +134,15 @@ impl MemfdOptions {
     ///
     /// # Errors
     ///
-    /// [`is_bad_input`](Error::is_bad_input) when the name has a zero byte or is longer than [`NAME_MAX`];
-    /// EMFILE and ENFILE when descriptors run out; EACCES when `vm.memfd_noexec` forbids an executable file.
+    /// [`is_bad_input`](Error::is_bad_input) when the name has a zero byte or is longer than [`NAME_MAX`], or
+    /// the size of huge pages is no power of two; EMFILE and ENFILE when descriptors run out; EACCES when
+    /// `vm.memfd_noexec` forbids an executable file; ENODEV when there are no huge pages of that size. That
+    /// there are none *free* is found out by whoever maps the file (ENOMEM).
     pub fn create(self, name: &str) -> Result<Memfd> {
         check_name(name)?;
+        let huge = self.huge_flags(name)?;
         let (flags, older) = self.flags();
+        let (flags, older) = (flags | huge, older | huge);
         let mut made = rustix::fs::memfd_create(name, flags);
         if matches!(made, Err(rustix::io::Errno::INVAL)) {
             // The name is good, so it is the flag that the kernel does not know: before Linux 6.3.
@@ -131,7 +161,26 @@ impl MemfdOptions {
         let noexec = self.sealable && !self.executable;
         (older | if noexec { MemfdFlags::NOEXEC_SEAL } else { MemfdFlags::EXEC }, older)
     }
+
+    /// MFD_HUGETLB and the logarithm of the page size.
+    fn huge_flags(self, name: &str) -> Result<MemfdFlags> {
+        match self.huge_pages {
+            None => Ok(MemfdFlags::empty()),
+            Some(HugePages::OfDefaultSize) => Ok(MemfdFlags::HUGETLB),
+            Some(HugePages::OfSize(size)) if size.is_power_of_two() => {
+                Ok(MemfdFlags::HUGETLB | MemfdFlags::from_bits_retain(size.ilog2() << HUGE_SHIFT))
+            }
+            Some(HugePages::OfSize(size)) => {
+                let call = format!("memfd_create(\"{name}\")");
+                let text = format!("pages have a power of two bytes, not {size}");
+                Err(Error::refused(call, Kind::BadInput, text))
+            }
+        }
+    }
 }
+
+/// `MFD_HUGE_SHIFT` of `linux/memfd.h`: the logarithm of the page size is above this bit.
+const HUGE_SHIFT: u32 = 26;
 
 /// Refuses a name that the kernel would refuse with an EINVAL of several meanings.
 fn check_name(name: &str) -> Result<()> {

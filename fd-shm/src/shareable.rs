@@ -7,6 +7,8 @@ use std::sync::atomic::{
     AtomicI8, AtomicI16, AtomicI32, AtomicI64, AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering, fence,
 };
 
+use crate::lock::LockWord;
+
 /// A type that may live in memory which other processes write at any moment.
 ///
 /// A plain `&u32` promises the compiler that the value stands still while the reference lives. No such
@@ -251,6 +253,9 @@ macro_rules! shareable {
         };
     };
 }
+
+// Here, since the macro's `unsafe impl` counts as this crate's own where the crate itself uses it.
+crate::shareable!(LockWord { state: AtomicU32 });
 
 #[cfg(test)]
 mod tests {

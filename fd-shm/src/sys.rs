@@ -2,10 +2,13 @@
 
 #![allow(unsafe_code)]
 
+use std::cmp::Ordering;
 use std::ffi::{c_int, c_long, c_ulong};
 use std::io;
 use std::os::fd::RawFd;
+use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
 
+use memmap2::{MmapMut, MmapRaw};
 use nix::errno::Errno;
 
 use crate::error::{Error, Kind, Meanings, Result};
@@ -19,9 +22,9 @@ pub type ForeignFd = (u32, RawFd);
 
 /// What the kernel means when it does not compare.
 const KCMP: Meanings = &[
-    (Errno::ESRCH, Kind::System, "no such process"),
-    (Errno::EBADF, Kind::System, "one of the processes has no such descriptor"),
-    (Errno::EPERM, Kind::System, "one of the processes may not be inspected by this one (ptrace rules)"),
+    (Errno::ESRCH, Kind::Gone, "no such process"),
+    (Errno::EBADF, Kind::NoSuchDescriptor, "one of the processes has no such descriptor"),
+    (Errno::EPERM, Kind::Denied, "one of the processes may not be inspected by this one (ptrace rules)"),
     (Errno::ENOSYS, Kind::System, "this kernel is built without kcmp"),
 ];
 
@@ -55,20 +58,88 @@ const KCMP: Meanings = &[
 /// `kcmp(2)`; `kernel/kcmp.c`.
 #[doc(alias = "kcmp")]
 pub fn same_open_file(a: ForeignFd, b: ForeignFd) -> Result<bool> {
-    let call = || format!("kcmp({}, {}, KCMP_FILE, {}, {})", a.0, b.0, a.1, b.1);
+    // 1 and 2 order the two kernel addresses (scrambled), 3 means different and not ordered.
+    Ok(kcmp(a, b)? == 0)
+}
+
+/// `kcmp`, which also orders: how the open file of `a` stands to that of `b`. The order means nothing, and stays
+/// the same as long as both are open.
+pub(crate) fn order_of_open_files(a: ForeignFd, b: ForeignFd) -> Result<Ordering> {
+    match kcmp(a, b)? {
+        0 => Ok(Ordering::Equal),
+        1 => Ok(Ordering::Less),
+        2 => Ok(Ordering::Greater),
+        _ => Err(Error::refused(kcmp_call(a, b), Kind::System, "this kernel compares and does not order")),
+    }
+}
+
+fn kcmp(a: ForeignFd, b: ForeignFd) -> Result<c_long> {
     // Whole registers, as `syscall` takes them: the kernel's descriptor numbers here are unsigned long.
     let pid = |end: ForeignFd| c_int::try_from(end.0).map(c_long::from);
     let fd = |end: ForeignFd| c_ulong::try_from(end.1);
     let numbers = (pid(a), pid(b), fd(a), fd(b));
     let (Ok(pid_a), Ok(pid_b), Ok(fd_a), Ok(fd_b)) = numbers else {
-        return Err(Error::refused(call(), Kind::BadInput, "no process and no descriptor has such a number"));
+        let text = "no process and no descriptor has such a number";
+        return Err(Error::refused(kcmp_call(a, b), Kind::BadInput, text));
     };
     // SAFETY: kcmp takes five numbers and touches no memory of this process.
     let order: c_long = unsafe { libc::syscall(libc::SYS_kcmp, pid_a, pid_b, KCMP_FILE, fd_a, fd_b) };
-    match order {
-        0 => Ok(true),
-        // 1 and 2 order the two kernel addresses (scrambled), 3 means different and not ordered.
-        1.. => Ok(false),
-        _ => Err(Error::system(call(), io::Error::last_os_error().raw_os_error().unwrap_or_default(), KCMP)),
+    if order < 0 {
+        let errno = io::Error::last_os_error().raw_os_error().unwrap_or_default();
+        return Err(Error::system(kcmp_call(a, b), errno, KCMP));
+    }
+    Ok(order)
+}
+
+fn kcmp_call(a: ForeignFd, b: ForeignFd) -> String {
+    format!("kcmp({}, {}, KCMP_FILE, {}, {})", a.0, b.0, a.1, b.1)
+}
+
+/// What the kernel means when it does not wipe.
+const WIPE: Meanings = &[(
+    Errno::EINVAL,
+    Kind::System,
+    "this kernel cannot mark memory for a fork: it is older than Linux 4.14",
+)];
+
+/// `madvise(MADV_WIPEONFORK)` - a byte that is 1 in this process, and 0 in every child of a `fork`.
+///
+/// It answers without a system call what a process id answers badly: a child in a new pid namespace can have
+/// the parent's.
+///
+/// # References
+///
+/// `madvise(2)`; `kernel/fork.c` (`dup_mmap`, which copies no page of such a mapping).
+#[derive(Debug)]
+pub(crate) struct ForkMark {
+    /// One private page.
+    page: MmapRaw,
+}
+
+impl ForkMark {
+    /// Marks this process.
+    pub(crate) fn new() -> Result<Self> {
+        let refused =
+            |call: &str, e: io::Error| Error::system(call, e.raw_os_error().unwrap_or_default(), WIPE);
+        let page = MmapMut::map_anon(1).map_err(|e| refused("mmap(1, MAP_ANONYMOUS)", e))?;
+        let page = MmapRaw::from(page);
+        // SAFETY: our own page, and the advice changes nothing in this process.
+        if unsafe { libc::madvise(page.as_mut_ptr().cast(), page.len(), libc::MADV_WIPEONFORK) } != 0 {
+            return Err(refused("madvise(MADV_WIPEONFORK)", io::Error::last_os_error()));
+        }
+        let mark = Self { page };
+        mark.byte().store(1, Relaxed);
+        Ok(mark)
+    }
+
+    /// Whether this process is a child of the one that made the mark.
+    pub(crate) fn is_forked(&self) -> bool {
+        self.byte().load(Relaxed) == 0
+    }
+
+    /// The byte.
+    fn byte(&self) -> &AtomicU8 {
+        // SAFETY: mapped for as long as `self` lives, and reached in this way alone.
+        unsafe { AtomicU8::from_ptr(self.page.as_mut_ptr()) }
     }
 }

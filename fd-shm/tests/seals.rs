@@ -93,6 +93,15 @@ fn a_memory_file_is_born_not_executable_with_that_sealed() {
 }
 
 #[test]
+fn the_executable_bits_of_the_mode_can_be_sealed() {
+    let everything = rustix::fs::Mode::from_raw_mode(0o777);
+    let born = Memfd::create("mode").expect("a memory file");
+    assert_eq!(rustix::fs::fchmod(&born, everything), Err(rustix::io::Errno::PERM), "F_SEAL_EXEC from birth");
+    rustix::fs::fchmod(&born, rustix::fs::Mode::RUSR).expect("the other bits are free");
+    rustix::fs::fchmod(sealed(Seals::NONE), everything).expect("not sealed");
+}
+
+#[test]
 fn a_write_seal_waits_for_writable_mappings() {
     let memfd = sealed(Seals::SHRINK);
     let mapping = fixed(&memfd).map::<()>().expect("a mapping");

@@ -1,6 +1,8 @@
 //! The questions, one file each: the subjects of the first process, and the parts that the second one plays
 //! in them.
 
+pub(crate) mod bulk_copy;
+pub(crate) mod descriptors;
 pub(crate) mod hand_over;
 pub(crate) mod joining;
 pub(crate) mod peer;
@@ -34,8 +36,9 @@ pub fn prepare(question: Question, place: Place, effort: Effort) -> Result<Vec<V
         Question::HandOver => {
             let other = other()?;
             let regions = REGIONS.into_iter().map(|size| hand_over::entries(&other, size));
-            regions.chain([simulated::entries()]).collect()
+            regions.chain([descriptors::entries(), simulated::entries()]).collect()
         }
+        Question::BulkCopy => bulk_copy::sizes(effort.largest).map(bulk_copy::entries).collect(),
         Question::PingPong => Ok(vec![ping_pong::entries(&other()?)?]),
         Question::Throughput => {
             let other = other()?;

@@ -36,6 +36,11 @@ impl Page {
         self.path.strip_prefix(workspace::root()).unwrap_or(&self.path).display().to_string()
     }
 
+    /// Its file's name.
+    fn name_alone(&self) -> PathBuf {
+        self.path.file_name().unwrap_or_default().into()
+    }
+
     /// A path that the page gives, seen from where the page is.
     fn resolve(&self, target: &str) -> PathBuf {
         self.path.parent().unwrap_or(Path::new("")).join(target)
@@ -56,7 +61,11 @@ pub fn problems() -> Result<Vec<String>> {
     quotable.extend(tables.iter().map(|table| table.path.clone()));
     let mut problems = summary::problems(&pages);
     problems.extend(includes::unquoted(&pages, &quotable));
-    for page in pages.iter().chain(&tables) {
+    // What a table links to is seen from the page that quotes it.
+    let quoted =
+        tables.into_iter().map(|table| Page { path: workspace::pages().join(table.name_alone()), ..table });
+    for page in pages.into_iter().chain(quoted) {
+        let page = &page;
         problems.extend(includes::problems(page));
         problems.extend(links::problems(page));
         problems.extend(prose::problems(page));

@@ -125,6 +125,14 @@ impl AsFd for Region {
     }
 }
 
+/// A descriptor that was checked, by [`Expected::check`](crate::Expected::check) for instance.
+impl From<FixedFd> for Region {
+    fn from(fd: FixedFd) -> Self {
+        // INVARIANT: what can be sealed and has the shrink seal is a memory file, which always has its name.
+        Self { fd }
+    }
+}
+
 impl From<Region> for FixedFd {
     fn from(region: Region) -> Self {
         region.fd

@@ -44,6 +44,7 @@ use rustix::net::{
     SendAncillaryMessage, SendFlags, SocketType, recvmsg, sendmsg, sockopt,
 };
 
+use super::Push;
 use crate::error::{Error, Kind, Meanings, Result};
 
 pub use super::socket::{UnixFd, UnixSocket};
@@ -133,6 +134,13 @@ fn send_once(
         return Err(rustix::io::Errno::INVAL); // more than MAX_DESCRIPTORS, which `send` has refused
     }
     retry_on_intr(|| sendmsg(socket, &[IoSlice::new(bytes)], &mut control, SendFlags::NOSIGNAL))
+}
+
+impl<S: UnixSocket> Push for S {
+    /// [`send`]s the descriptor with one byte. [`receive`] gets it.
+    fn push(&mut self, descriptor: BorrowedFd<'_>) -> Result<()> {
+        send(&*self, &[0], &[descriptor])
+    }
 }
 
 /// One received message.

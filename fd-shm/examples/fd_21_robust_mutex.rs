@@ -1,0 +1,94 @@
+//! A robust mutex between two processes that trust each other: one is killed inside, the other is told.
+//!
+//! Run it: `cargo run --example fd_21_robust_mutex`
+//!
+//! What to look for: the owner dies with the money in nobody's hands. The next one is not kept waiting and not
+//! let in as if nothing had happened: it is told, and repairs before it says so. Who unlocks without saying so
+//! has closed the account for everybody.
+
+#![allow(unsafe_code)] // a promise for each process: only trusted peers have the mutex
+
+use std::error::Error;
+use std::os::fd::AsFd;
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+
+use fd_shm::lock::RobustMutex;
+use fd_shm::{scm_rights, shareable};
+use rustix::process::{Signal, getpid, kill_process};
+
+#[path = "support/other.rs"]
+mod other;
+use other::{go, role, start, tell, wait};
+
+type Result<T> = std::result::Result<T, Box<dyn Error>>;
+
+// ANCHOR: account
+/// Two purses with 100 in all, whenever nobody is inside.
+#[repr(C)]
+struct Account {
+    left: AtomicU32,
+    right: AtomicU32,
+}
+shareable!(Account { left: AtomicU32, right: AtomicU32 });
+// ANCHOR_END: account
+
+// ANCHOR: owner
+/// Takes 30 out of the left purse, and is killed before it has put them into the right one.
+fn owner() -> Result<()> {
+    let socket = other::socket()?;
+    let [descriptor] = scm_rights::receive(&socket, &mut [0], 1)?.into_exactly()?;
+    // SAFETY: the heir made the mutex, and the two are one program: nobody else has the descriptor.
+    let account = unsafe { RobustMutex::<Account>::from_fd(descriptor) }?;
+    let inside = account.lock()?;
+    inside.left.fetch_sub(30, Relaxed);
+    tell("owner", "is inside and has taken 30 from the left purse");
+    go(&socket)?;
+    kill_process(getpid(), Signal::KILL)?;
+    unreachable!("nobody survives SIGKILL");
+}
+// ANCHOR_END: owner
+
+// ANCHOR: heir
+/// Waits for the mutex that the owner holds, and is told how it got it.
+fn heir(account: &RobustMutex<Account>, repairs: bool) -> Result<()> {
+    let owner = start(role("owner"))?;
+    scm_rights::send(&owner.socket, &[0], &[account.as_fd()])?;
+    wait(&owner.socket)?;
+    let mut inside = account.lock()?;
+    tell("owner", owner.end()?);
+    let (left, right) = (inside.left.load(Relaxed), inside.right.load(Relaxed));
+    tell("heir", format!("is inside; owner died: {}; purses {left} + {right}", inside.owner_died()));
+    if repairs {
+        inside.right.store(100 - left, Relaxed);
+        inside.make_consistent()?;
+        tell("heir", format!("repairs: {left} + {}, and says that it did", 100 - left));
+    } else {
+        tell("heir", "looks away, and unlocks");
+    }
+    drop(inside);
+    match account.lock() {
+        Ok(inside) => tell("the next", format!("is inside; owner died: {}", inside.owner_died())),
+        Err(refused) => tell("the next", refused),
+    }
+    Ok(())
+}
+// ANCHOR_END: heir
+
+fn both() -> Result<()> {
+    for (title, repairs) in [("The heir repairs:", true), ("\nThe heir does not:", false)] {
+        println!("{title}");
+        // SAFETY: the descriptor is sent to a process of this program, which sends it to nobody.
+        let account = unsafe { RobustMutex::<Account>::create("account") }?;
+        account.lock()?.left.store(100, Relaxed);
+        heir(&account, repairs)?;
+    }
+    Ok(())
+}
+
+fn main() -> Result<()> {
+    match std::env::args().nth(1).as_deref() {
+        None => both(),
+        Some("owner") => owner(),
+        Some(role) => Err(format!("no role {role}: owner, or nothing for both").into()),
+    }
+}

@@ -1,0 +1,188 @@
+//! Inheritance: a descriptor that a started program finds open.
+//!
+//! `fork` copies the whole table, and `exec` keeps what is not close-on-exec. Everything here is
+//! close-on-exec, so a child gets nothing by accident; [`hand_down`] makes one exception for one child. The
+//! mark is taken off *in that child*, between fork and exec: it never is off in the parent, so no other child
+//! that some other thread starts meanwhile gets the descriptor too.
+//!
+//! The child has it under the parent's number, and learns the number from its environment: [`take`] asks for
+//! it by a name that both know.
+//!
+//! # Examples
+//!
+//! ```
+//! use std::os::fd::AsFd;
+//! use std::process::Command;
+//!
+//! use fd_shm::{Region, handover::inherit};
+//!
+//! let region = Region::create("frames", 4096)?;
+//! let mut child = Command::new("sh");
+//! child.args(["-c", "set -- $FRAMES; readlink /proc/self/fd/$1"]);
+//! inherit::hand_down(&mut child, "FRAMES", region.as_fd())?;
+//! assert_eq!(child.output()?.stdout, b"/memfd:frames (deleted)\n");
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! In a child that uses this crate: `Region::from_fd(inherit::take("FRAMES")?)`.
+//!
+//! # References
+//!
+//! `fork(2)`, `execve(2)`, `fcntl(2)`; `kernel/fork.c` (`copy_files`), `fs/file.c` (`dup_fd`,
+//! `do_close_on_exec`).
+
+#![allow(unsafe_code)]
+
+use std::collections::BTreeSet;
+use std::env;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::os::unix::process::CommandExt;
+use std::process::Command;
+use std::sync::{Mutex, PoisonError};
+
+use nix::errno::Errno;
+use rustix::fs::fstat;
+use rustix::io::{FdFlags, fcntl_dupfd_cloexec, fcntl_getfd, fcntl_setfd};
+
+use super::Push;
+use crate::error::{Error, Kind, Meanings, Result};
+
+/// The first number behind the standard streams, which `Command` arranges by itself.
+const FIRST: RawFd = 3;
+
+/// What the kernel means when it does not copy the descriptor.
+const DUP: Meanings =
+    &[(Errno::EMFILE, Kind::TableFull, "this process's table is full; no child has started")];
+
+/// What the kernel means when the number cannot be taken.
+const TAKE: Meanings = &[(
+    Errno::EBADF,
+    Kind::NoSuchDescriptor,
+    "not open: closed since, or taken by the program that ran before",
+)];
+
+/// The names that were taken here. Two threads must not own one descriptor.
+static TAKEN: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
+
+/// Leaves `descriptor` open in every child that `command` starts, and tells it there under `name`.
+///
+/// The command keeps a copy of its own until it is dropped, so the descriptor may be closed at once. `name`
+/// becomes a variable of the child's environment; `env_clear` after this would take it away again.
+///
+/// # Errors
+///
+/// [`is_bad_input`](Error::is_bad_input) for a name that no environment variable can have; EMFILE
+/// ([`is_table_full`](Error::is_table_full)) when *this* process has no number left: the child's table begins
+/// as a copy of ours.
+pub fn hand_down(command: &mut Command, name: &str, descriptor: BorrowedFd<'_>) -> Result<()> {
+    let call = || format!("fcntl({}, F_DUPFD_CLOEXEC) for the child's {name:?}", descriptor.as_raw_fd());
+    if name.is_empty() || name.contains(['=', '\0']) {
+        return Err(Error::refused(call(), Kind::BadInput, "no environment variable can be called that"));
+    }
+    let system = |errno: rustix::io::Errno| Error::system(call(), errno.raw_os_error(), DUP);
+    let copy = fcntl_dupfd_cloexec(descriptor, FIRST).map_err(system)?;
+    command.env(name, Note::of(copy.as_fd()).map_err(system)?.to_text());
+    // The same number over there: nothing is moved, so nothing can be run over by it, not even the pipe on
+    // which `Command` hears of a failed exec.
+    let keep_open = move || Ok(fcntl_setfd(&copy, FdFlags::empty())?);
+    // SAFETY: what runs between fork and exec is one fcntl: no memory is allocated, no lock is taken.
+    unsafe { command.pre_exec(keep_open) };
+    Ok(())
+}
+
+/// Takes the descriptor that the parent has handed down under `name`, once.
+///
+/// From here on it is close-on-exec, like every other: the children of this process do not get it.
+///
+/// That the descriptor is nobody else's is known from three things. Number and file come from the environment
+/// that this program was started with, which safe code cannot change. The descriptor is not yet close-on-exec,
+/// as everything is that Rust's library and this crate open. And a name is given out once.
+///
+/// # Errors
+///
+/// [`is_no_such_descriptor`](Error::is_no_such_descriptor) when nothing was handed down under that name, when
+/// it was taken already, or when the number stands for something else by now.
+pub fn take(name: &str) -> Result<OwnedFd> {
+    let refused = |text| Error::refused(format!("inherit::take({name:?})"), Kind::NoSuchDescriptor, text);
+    let note = env::var(name).map_err(|_| refused("nothing was handed down under this name"))?;
+    let note = Note::from_text(&note).ok_or_else(|| refused("the variable names no descriptor"))?;
+    // A set of names stays one, whoever panicked while holding it.
+    let mut taken = TAKEN.lock().unwrap_or_else(PoisonError::into_inner);
+    if taken.contains(name) {
+        return Err(refused("taken already"));
+    }
+    let fd = note.claim(name, &refused)?;
+    taken.insert(name.to_owned());
+    Ok(fd)
+}
+
+/// A started program's place to put a descriptor, under one name.
+#[derive(Debug)]
+pub struct Heir<'a> {
+    /// What will be started.
+    command: &'a mut Command,
+    /// What the child asks for.
+    name: &'a str,
+}
+
+impl<'a> Heir<'a> {
+    /// The children of `command`, which will take the descriptor by `name`.
+    pub fn new(command: &'a mut Command, name: &'a str) -> Self {
+        Self { command, name }
+    }
+}
+
+impl Push for Heir<'_> {
+    /// [`hand_down`].
+    fn push(&mut self, descriptor: BorrowedFd<'_>) -> Result<()> {
+        hand_down(self.command, self.name, descriptor)
+    }
+}
+
+/// What the child is told: the number, and the file behind it.
+#[derive(Debug, PartialEq, Eq)]
+struct Note {
+    /// The number, in the parent and in the child.
+    number: RawFd,
+    /// Device and inode, so that a number that was reused is not mistaken for what was handed down.
+    file: (u64, u64),
+}
+
+impl Note {
+    fn of(fd: BorrowedFd<'_>) -> rustix::io::Result<Self> {
+        let stat = fstat(fd)?;
+        Ok(Self { number: fd.as_raw_fd(), file: (stat.st_dev, stat.st_ino) })
+    }
+
+    /// `NUMBER DEVICE INODE`, which a shell can take apart as well.
+    fn to_text(&self) -> String {
+        format!("{} {} {}", self.number, self.file.0, self.file.1)
+    }
+
+    fn from_text(text: &str) -> Option<Self> {
+        let mut words = text.split(' ');
+        let number = words.next()?.parse().ok().filter(|number| *number >= FIRST)?;
+        let file = (words.next()?.parse().ok()?, words.next()?.parse().ok()?);
+        words.next().is_none().then_some(Self { number, file })
+    }
+
+    /// Makes the descriptor ours, after checking that it is the one that was handed down.
+    fn claim(&self, name: &str, refused: &dyn Fn(&'static str) -> Error) -> Result<OwnedFd> {
+        let system = |errno: rustix::io::Errno| {
+            let call = format!("fcntl({}, F_GETFD) for {name:?}", self.number);
+            Error::system(call, errno.raw_os_error(), TAKE)
+        };
+        // SAFETY: a non-negative number that is only asked about; if it is not open, the kernel says EBADF.
+        let found = unsafe { BorrowedFd::borrow_raw(self.number) };
+        if fcntl_getfd(found).map_err(system)?.contains(FdFlags::CLOEXEC) {
+            return Err(refused("its number belongs to something that this program has opened"));
+        }
+        if Self::of(found).map_err(system)? != *self {
+            return Err(refused("its number stands for another file by now"));
+        }
+        fcntl_setfd(found, FdFlags::CLOEXEC).map_err(system)?;
+        // SAFETY: open since exec and left to this name, as the documentation of `take` argues; `TAKEN` is
+        // locked, so no other thread is here.
+        Ok(unsafe { OwnedFd::from_raw_fd(self.number) })
+    }
+}
