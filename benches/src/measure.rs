@@ -150,8 +150,7 @@ fn find_pace(work: &mut dyn Subject, batch: Duration) -> Result<Pace, Failure> {
 }
 
 /// The pace for an operation of `time`, in a batch of `batch`: whole laps, at least one.
-// A float cast saturates, and times are not negative.
-#[allow(clippy::cast_possible_truncation)]
+#[allow(clippy::cast_possible_truncation)] // a float cast saturates; no time is negative
 fn pace(time: f64, batch: f64) -> Pace {
     let per_lap = (SHORTEST_LAP / time).ceil().max(1.0) as u64;
     let laps = (batch / time / per_lap as f64).round().max(1.0) as u64;

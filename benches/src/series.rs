@@ -33,9 +33,8 @@ impl Series {
     /// Adds the laps of one batch, in nanoseconds per operation.
     pub(crate) fn add(&mut self, batch: &[f64]) {
         for lap in batch {
-            // A float cast saturates, so a lap beyond all bounds lands on the last one.
-            #[allow(clippy::cast_possible_truncation)]
-            // saturates; a time is not negative
+            // A lap beyond all bounds lands on the last one.
+            #[allow(clippy::cast_possible_truncation)] // a float cast saturates; no time is negative
             let picoseconds = (lap * PER_NANOSECOND) as u64;
             self.laps.saturating_record(picoseconds);
         }
