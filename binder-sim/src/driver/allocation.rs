@@ -88,9 +88,10 @@ impl Allocation {
     ///
     /// # Errors
     /// `ENOSPC`: no free piece is large enough, or one-way calls have taken their half.
-    pub(crate) fn new_buf<L>(&mut self, payload: &Payload<L>, is_async: bool) -> Result<u64, Errno> {
-        let data = align8(payload.bytes.len()).ok_or(Errno::EINVAL)?;
-        let size = data.checked_add(payload.offsets_size()).ok_or(Errno::EINVAL)?.max(8);
+    pub(crate) fn new_buf(&mut self, payload: &Payload, is_async: bool) -> Result<u64, Errno> {
+        let part = |size: u64| usize::try_from(size).ok().and_then(align8).ok_or(Errno::EINVAL);
+        let (data, offsets) = (part(payload.data_size)?, part(payload.offsets_size)?);
+        let size = data.checked_add(offsets).ok_or(Errno::EINVAL)?.max(8);
         if is_async && size > self.async_free {
             return Err(Errno::ENOSPC);
         }

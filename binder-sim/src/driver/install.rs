@@ -16,7 +16,7 @@ use alloc::vec::Vec;
 #[derive(Debug)]
 pub struct InFlight<F> {
     /// Where its object stands in the payload.
-    pub offset: usize,
+    pub offset: u64,
     /// The sender's number for it, which it had when the call was made.
     pub sender_fd: u32,
     /// The open file: one reference, held by the transaction and dropped with it.

@@ -69,6 +69,26 @@ impl core::fmt::Display for Translation {
     }
 }
 
+/// A command, and what only the caller's table can say of it.
+#[derive(Debug)]
+pub struct Looked<F> {
+    /// The command.
+    pub command: Command,
+    /// For each descriptor number in it, in order, the file that the caller's table has there, if any.
+    pub files: Vec<Option<F>>,
+}
+
+impl<F> Looked<F> {
+    /// `command`, each descriptor number looked up with `find`.
+    pub fn new(command: Command, mut find: impl FnMut(u32) -> Option<F>) -> Looked<F> {
+        let files = match command.data() {
+            Some(data) => data.payload.descriptors().map(&mut find).collect(),
+            None => Vec::new(),
+        };
+        Looked { command, files }
+    }
+}
+
 /// The one way in: what a process does to the device, or what the backend answers.
 #[derive(Debug)]
 pub enum Input<F> {
@@ -114,8 +134,8 @@ pub enum Input<F> {
     WriteRead {
         /// The caller.
         thread: ThreadId,
-        /// The commands; beside each descriptor number the file that the caller's table has there, if any.
-        write: Vec<Command<Option<F>>>,
+        /// The commands.
+        write: Vec<Looked<F>>,
         /// The read part.
         read: Read,
     },
@@ -308,7 +328,7 @@ impl<F: core::fmt::Debug> Driver<F> {
     }
 
     /// Begins an ioctl.
-    fn write_read(&mut self, id: ThreadId, write: Vec<Command<Option<F>>>, read: Read) -> Result<(), Errno> {
+    fn write_read(&mut self, id: ThreadId, write: Vec<Looked<F>>, read: Read) -> Result<(), Errno> {
         let thread = self.get_thread(id).ok_or(Errno::EBADF)?;
         if thread.call.is_some() {
             return Err(Errno::EBUSY);

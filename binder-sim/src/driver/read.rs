@@ -6,9 +6,8 @@ use super::thread::{ThreadId, Work, WriteRead};
 use super::transaction::TransactionId;
 use super::{Driver, Output};
 use crate::errno::Errno;
-use crate::protocol::{Delivered, Payload, Refusal, Return};
+use crate::protocol::{Delivered, Refusal, Return};
 use alloc::format;
-use alloc::vec::Vec;
 
 /// Room that has to be left for the largest return before new work is taken: 72 bytes and its word.
 const WORK_ROOM: usize = 76;
@@ -181,8 +180,7 @@ impl<F: core::fmt::Debug> Driver<F> {
     /// Hands the transaction to its reader: the buffer is the reader's, a call joins its stack.
     pub(crate) fn deliver(&mut self, id: ThreadId, transaction_id: TransactionId) {
         let transaction = &mut self.transactions[transaction_id];
-        let payload =
-            core::mem::replace(&mut transaction.payload, Payload { bytes: Vec::new(), objects: Vec::new() });
+        let payload = core::mem::take(&mut transaction.payload);
         let (node, from, expects_reply) = (transaction.node, transaction.from, transaction.expects_reply());
         let (address, code, flags) = (transaction.buffer.unwrap_or(0), transaction.code, transaction.flags);
         let (ptr, cookie) = node.map_or((0, 0), |node| (self.nodes[node].ptr, self.nodes[node].cookie));
@@ -195,6 +193,7 @@ impl<F: core::fmt::Debug> Driver<F> {
             sender_euid: self.transactions[transaction_id].sender_euid,
             buffer: address,
             payload,
+            security_context: None,
         };
         if let Some(buffer) = self.buffer_mut(id.process, address) {
             buffer.allow_user_free = true;

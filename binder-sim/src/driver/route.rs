@@ -44,7 +44,7 @@ impl<F: core::fmt::Debug> Driver<F> {
     pub(crate) fn route_call(
         &mut self,
         sender: ThreadId,
-        data: &TransactionData<Option<F>>,
+        data: &TransactionData,
     ) -> Result<Route, (Option<TransactionId>, Refused)> {
         let fail = |errno| (None, Refused::failed(errno));
         let dead = (None, Refused::dead(Errno::EINVAL));

@@ -1,11 +1,11 @@
 //! Threads: one for each tid that has made a call; who waits, what for, and what it answers next.
 
-use super::Driver;
 use super::node::NodeId;
 use super::process::ProcessId;
 use super::transaction::{Building, TransactionId};
+use super::{Driver, Looked};
 use crate::errno::Errno;
-use crate::protocol::{Command, ExtendedError, Return};
+use crate::protocol::{ExtendedError, Return};
 use alloc::collections::VecDeque;
 use alloc::vec;
 use alloc::vec::Vec;
@@ -75,8 +75,8 @@ pub struct WriteRead {
 /// An ioctl under way: the thread is inside it until it returns.
 #[derive(Debug)]
 pub(crate) struct Call<F> {
-    /// The commands that are left, each descriptor looked up in the table of the calling process.
-    pub(crate) commands: vec::IntoIter<Command<Option<F>>>,
+    /// The commands that are left.
+    pub(crate) commands: vec::IntoIter<Looked<F>>,
     /// The bytes of those that are done.
     pub(crate) consumed: usize,
     /// The read part.

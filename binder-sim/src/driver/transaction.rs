@@ -97,11 +97,13 @@ pub(crate) struct Building<F> {
     /// The room it has in the receiver's mapping.
     pub(crate) buffer: u64,
     /// The objects that are left.
-    pub(crate) source: vec::IntoIter<Placed<Option<F>>>,
+    pub(crate) source: vec::IntoIter<Placed>,
+    /// The files behind the descriptors that are left.
+    pub(crate) files: vec::IntoIter<Option<F>>,
     /// The payload so far.
     pub(crate) payload: Payload,
     /// Where the last object ended.
-    pub(crate) end: usize,
+    pub(crate) end: u64,
     /// What the buffer will hold for the objects so far.
     pub(crate) held: Vec<HeldObject>,
     /// The files so far (deferred).
@@ -112,7 +114,13 @@ pub(crate) struct Building<F> {
 
 impl<F: core::fmt::Debug> Driver<F> {
     /// `binder_transaction`: a command `BC_TRANSACTION` or `BC_REPLY` of `sender`.
-    pub(crate) fn transaction(&mut self, sender: ThreadId, data: TransactionData<Option<F>>, is_reply: bool) {
+    pub(crate) fn transaction(
+        &mut self,
+        sender: ThreadId,
+        data: TransactionData,
+        files: Vec<Option<F>>,
+        is_reply: bool,
+    ) {
         self.last_id = self.last_id.wrapping_add(1);
         let id = self.last_id;
         if let Some(thread) = self.thread_mut(sender) {
@@ -136,25 +144,32 @@ impl<F: core::fmt::Debug> Driver<F> {
             Err(errno) => return self.refuse(sender, id, route.in_reply_to, Refused::failed(errno)),
         };
         self.step(sender, "binder_alloc_new_buf", |driver| {
-            let bytes = data.payload.bytes.len() + data.payload.offsets_size();
+            let bytes = data.payload.data_size + data.payload.offsets_size;
             format!("{bytes} bytes in the mapping of {}", driver.comm(route.to))
         });
-        let Payload { bytes, objects } = data.payload;
-        let payload = Payload { bytes, objects: Vec::with_capacity(objects.len()) };
-        let (code, flags, source) = (data.code, data.flags, objects.into_iter());
+        let mut payload = data.payload;
+        let objects = core::mem::take(&mut payload.objects);
+        let (code, flags, source, files) = (data.code, data.flags, objects.into_iter(), files.into_iter());
         let (held, fixups, installed) = (Vec::new(), Vec::new(), Vec::new());
-        let building =
-            Building { id, route, code, flags, buffer, source, payload, end: 0, held, fixups, installed };
+        let building = Building {
+            id,
+            route,
+            code,
+            flags,
+            buffer,
+            source,
+            files,
+            payload,
+            end: 0,
+            held,
+            fixups,
+            installed,
+        };
         self.translate(sender, building);
     }
 
     /// Takes room in the receiver's mapping, and a strong count on the called node, which the buffer holds.
-    fn new_buffer(
-        &mut self,
-        route: &Route,
-        payload: &Payload<Option<F>>,
-        is_async: bool,
-    ) -> Result<u64, Errno> {
+    fn new_buffer(&mut self, route: &Route, payload: &Payload, is_async: bool) -> Result<u64, Errno> {
         let alloc = self.processes[route.to].alloc.as_mut().ok_or(Errno::ESRCH)?;
         let address = alloc.new_buf(payload, is_async)?;
         if let Some(buffer) = alloc.buffer_mut(address) {

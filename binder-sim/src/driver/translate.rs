@@ -8,7 +8,7 @@ use super::thread::ThreadId;
 use super::transaction::{Building, Refused};
 use super::{Installed, Output};
 use crate::errno::Errno;
-use crate::protocol::{OBJECT_SIZE, Object, ObjectFlags, Placed};
+use crate::protocol::{Object, ObjectFlags, Placed};
 use alloc::format;
 use alloc::vec::Vec;
 
@@ -45,11 +45,11 @@ impl<F: core::fmt::Debug> Driver<F> {
         &mut self,
         sender: ThreadId,
         building: &mut Building<F>,
-        placed: Placed<Option<F>>,
+        placed: Placed,
     ) -> Result<Translated<F>, Errno> {
         let Placed { offset, object } = placed;
         check_offset(building, offset)?;
-        building.end = offset + OBJECT_SIZE;
+        building.end = offset + Object::SIZE as u64;
         let object = match object {
             Object::Binder { ptr, cookie, flags, strong } => {
                 self.translate_binder(sender, building, (ptr, cookie), flags, strong)?
@@ -57,10 +57,11 @@ impl<F: core::fmt::Debug> Driver<F> {
             Object::Handle { handle, flags, strong } => {
                 self.translate_handle(sender.process, building, handle, flags, strong)?
             }
-            Object::Fd { fd, cookie, pad_flags, file } => {
+            Object::Fd { fd, cookie, pad_flags } => {
+                let file = building.files.next().flatten();
                 let file = self.translate_fd(sender, building, fd, offset, file)?;
                 // The number is 0 until somebody has chosen one.
-                let object = Object::Fd { fd: 0, cookie, pad_flags, file: () };
+                let object = Object::Fd { fd: 0, cookie, pad_flags };
                 building.payload.objects.push(Placed { offset, object });
                 if self.is_classic() {
                     return Ok(Translated::Wait(file));
@@ -68,7 +69,9 @@ impl<F: core::fmt::Debug> Driver<F> {
                 building.fixups.push(file);
                 return Ok(Translated::Done);
             }
-            Object::Unknown { .. } => return Err(Errno::EINVAL),
+            Object::FdArray { .. } | Object::Ptr { .. } | Object::Unknown { .. } => {
+                return Err(Errno::EINVAL);
+            }
         };
         building.payload.objects.push(Placed { offset, object });
         Ok(Translated::Done)
@@ -80,7 +83,7 @@ impl<F: core::fmt::Debug> Driver<F> {
         sender: ThreadId,
         building: &Building<F>,
         fd: u32,
-        offset: usize,
+        offset: u64,
         file: Option<F>,
     ) -> Result<InFlight<F>, Errno> {
         if !self.accepts_fds(building) {
@@ -209,11 +212,11 @@ impl<F: core::fmt::Debug> Driver<F> {
 /// The offset of an object: after the last, inside the data, 4-aligned, with room for the object.
 ///
 /// `EFAULT` is found while the bytes before the object are copied, so it comes first.
-fn check_offset<F>(building: &Building<F>, offset: usize) -> Result<(), Errno> {
-    let size = building.payload.bytes.len();
+fn check_offset<F>(building: &Building<F>, offset: u64) -> Result<(), Errno> {
+    let size = building.payload.data_size;
     if offset < building.end || offset > size {
         Err(Errno::EFAULT)
-    } else if !offset.is_multiple_of(4) || size - offset < OBJECT_SIZE {
+    } else if !offset.is_multiple_of(4) || size - offset < Object::SIZE as u64 {
         Err(Errno::EINVAL)
     } else {
         Ok(())

@@ -1,7 +1,7 @@
 //! The write part of an ioctl: commands, one after the other (`binder_thread_write`).
 
-use super::Driver;
 use super::thread::ThreadId;
+use super::{Driver, Looked};
 use crate::errno::Errno;
 use crate::protocol::Command;
 
@@ -17,7 +17,7 @@ impl<F: core::fmt::Debug> Driver<F> {
                 return;
             }
             let Some(command) = (if refused { None } else { call.commands.next() }) else { break };
-            let size = command.wire_size();
+            let size = command.command.wire_size();
             if let Err(errno) = self.command(id, command) {
                 return self.finish_with(id, errno);
             }
@@ -30,10 +30,10 @@ impl<F: core::fmt::Debug> Driver<F> {
     }
 
     /// One command: the driver's table of contents.
-    fn command(&mut self, id: ThreadId, command: Command<Option<F>>) -> Result<(), Errno> {
-        match command {
-            Command::Transaction(data) => self.transaction(id, data, false),
-            Command::Reply(data) => self.transaction(id, data, true),
+    fn command(&mut self, id: ThreadId, looked: Looked<F>) -> Result<(), Errno> {
+        match looked.command {
+            Command::Transaction(data) => self.transaction(id, data, looked.files, false),
+            Command::Reply(data) => self.transaction(id, data, looked.files, true),
             Command::FreeBuffer(address) => self.free_buffer(id, address),
             Command::IncRefs(handle) => self.count(id, handle, false, true)?,
             Command::Acquire(handle) => self.count(id, handle, true, true)?,
@@ -44,6 +44,7 @@ impl<F: core::fmt::Debug> Driver<F> {
             Command::RegisterLooper => self.looper(id, |looper| looper.registered = true),
             Command::EnterLooper => self.looper(id, |looper| looper.entered = true),
             Command::ExitLooper => self.looper(id, |looper| looper.exited = true),
+            _ => return Err(Errno::EINVAL),
         }
         Ok(())
     }

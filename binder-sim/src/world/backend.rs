@@ -1,7 +1,7 @@
 //! What the driver asks of the world, done: files looked up, numbers reserved and installed, steps written down.
 
 use super::{Answer, File, Pid, World};
-use crate::driver::{InFlight, Input, Install, InstallRemote, Output};
+use crate::driver::{InFlight, Input, Install, InstallRemote, Looked, Output};
 use crate::driver::{ProcessId, Read, ThreadId, WriteRead};
 use crate::errno::Errno;
 use crate::fd_table::{FdRow, FdTable, Reserved};
@@ -39,10 +39,10 @@ impl<T> World<T> {
     }
 
     /// Puts beside each descriptor number the file that the process has there: its own table, in its own call.
-    pub(super) fn look_up(&self, pid: Pid, write: Vec<Command>) -> Vec<Command<Option<File<T>>>> {
+    pub(super) fn look_up(&self, pid: Pid, write: Vec<Command>) -> Vec<Looked<File<T>>> {
         let table = self.table(pid);
-        let mut find = |fd: u32, ()| table.and_then(|table| table.get(fd)).cloned();
-        write.into_iter().map(|command| command.map(&mut find)).collect()
+        let find = |fd: u32| table.and_then(|table| table.get(fd)).cloned();
+        write.into_iter().map(|command| Looked::new(command, find)).collect()
     }
 
     /// Deferred: all numbers are reserved in the reader's table, then all files installed; or none.
