@@ -49,7 +49,7 @@ impl RoundTrip {
         let fd = world.open(client, "memory", ())?;
         // A thread's first call comes back at once, with nothing: it is not one of those that count.
         for process in [client, server] {
-            world.write_read(process, vec![], Read { size: 0, nonblock: true })?;
+            world.write_read(process, vec![], Read::NONE)?;
         }
         world.write_read(server, vec![], Read::WAIT)?;
         Ok(RoundTrip { world, client, server, fd, reply: None })

@@ -365,9 +365,12 @@ fn row_17_one_way_calls_may_use_half_of_the_mapping() {
     ];
     for (flags, kib, saw) in table {
         let script = accepting("17").step(CLIENT, Action::call([of(kib, flags)]));
-        let script = script.step(CLIENT, Action::GetExtendedError);
+        if saw == "client: waits" {
+            check(BOTH, &script, &[saw]);
+            continue;
+        }
         let why = if saw == no { "client: FAILED_REPLY, -ENOSPC" } else { "client: OK, 0" };
-        check(BOTH, &script, &[saw, why]);
+        check(BOTH, &script.step(CLIENT, Action::GetExtendedError), &[saw, why]);
     }
     let busy = accepting("17 ioctls")
         .step(SERVER, Action::Mmap(4096))
