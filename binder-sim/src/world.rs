@@ -78,6 +78,8 @@ pub struct World<T = ()> {
     opens: Vec<Open<T>>,
     /// The threads that may go on, in the order in which they were woken.
     ready: VecDeque<ThreadId>,
+    /// The calls that wait, each with the open that it keeps (`fdget`).
+    calls: Vec<(ThreadId, File<T>)>,
     /// What came out of calls and has not been asked for.
     returned: Vec<(ThreadId, WriteRead)>,
     /// What came out of other ioctls and has not been asked for.
@@ -109,6 +111,7 @@ impl<T> World<T> {
             processes: Vec::new(),
             opens: Vec::new(),
             ready: VecDeque::new(),
+            calls: Vec::new(),
             returned: Vec::new(),
             answered: Vec::new(),
             opened: None,
@@ -256,8 +259,9 @@ impl<T> World<T> {
         let process = &mut self.processes[pid.index()];
         process.device_fd = None;
         let Some(table) = process.table.take() else { return Ok(()) };
-        let devices: Vec<File<T>> =
-            table.iter().map(|(_, file)| file).filter(|file| file.as_device().is_some()).cloned().collect();
+        let numbered = table.iter().map(|(_, file)| file).filter(|file| file.as_device().is_some());
+        let devices: Vec<File<T>> = numbered.chain(&process.mapped).cloned().collect();
+        process.mapped.clear();
         drop(table);
         self.kill_threads(pid, &devices);
         devices.into_iter().for_each(|device| self.closed_device(device));

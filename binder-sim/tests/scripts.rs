@@ -1,6 +1,9 @@
 //! The curated scripts on the simulated driver, as each kernel that they were recorded on.
 
-use binder_sim::driver::{Profile, Translation};
+#[path = "support/guest.rs"]
+mod guest;
+
+use binder_sim::driver::Profile;
 use binder_sim::script::{Recorded, Schedule, Script};
 use binder_sim::world::World;
 use include_dir::{Dir, include_dir};
@@ -26,10 +29,8 @@ fn scripts() -> Vec<(&'static str, Recorded)> {
 
 /// What every step sees in a world that is like this kernel.
 fn play(script: &Script, kernel: &str) -> Vec<Vec<String>> {
-    let profile = Profile::of(kernel).unwrap_or_else(|| panic!("no profile for a kernel {kernel}"));
-    let world = World::with_profile(profile, Translation::Deferred);
     let check = |world: &mut World| world.check().expect("every invariant holds");
-    let (_, transcript) = script.run_in(world, Schedule::Fifo, check);
+    let (_, transcript) = script.run_in(guest::world_like(kernel), Schedule::Fifo, check);
     transcript.seen()
 }
 

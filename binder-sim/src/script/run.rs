@@ -5,7 +5,7 @@ use super::opens::Opens;
 use super::seen::{FileSeen, Names, Seen};
 use super::symbols::Symbols;
 use super::{Action, Kind, Line, Number, Say, Script, Step, Transcript};
-use crate::driver::{Device, Read, WriteRead};
+use crate::driver::{Device, ProcessId, Read, ThreadId, WriteRead};
 use crate::errno::Errno;
 use crate::error::Error;
 use crate::fd_table::FdRow;
@@ -22,8 +22,8 @@ use alloc::vec::Vec;
 struct Waiting {
     /// Whose.
     actor: usize,
-    /// Which, and through which number.
-    caller: Caller,
+    /// Which.
+    thread: ThreadId,
     /// The line of the transcript that waits to be filled.
     line: usize,
     /// The bytes that it wrote.
@@ -39,8 +39,8 @@ pub struct Run<'a> {
     pub(super) world: World,
     /// The actors' processes.
     pids: Vec<Pid>,
-    /// What they have open of the device.
-    opens: Vec<Opens>,
+    /// What they have open of the device, and how the driver numbers it.
+    opens: Vec<(Opens, Vec<ProcessId>)>,
     /// What the actors saw so far.
     transcript: Transcript,
     /// What steps have brought that later ones speak of.
@@ -57,13 +57,6 @@ impl<'a> Run<'a> {
     /// Each device has had a manager of root that is gone: a kernel remembers the uid of the first one for ever, so
     /// that only a machine on which that is settled is the same for every script.
     pub fn new(script: &'a Script, mut world: World) -> Run<'a> {
-        let first = world.spawn("init");
-        for device in Device::ALL {
-            let opened = world.open_device_of(first, device);
-            let caller = opened.map(|fd| Caller { pid: first, tid: first.raw(), fd });
-            drop(caller.and_then(|caller| world.ioctl(caller, Ioctl::SetContextMgr)));
-        }
-        drop(world.exit(first));
         let mut pids = Vec::new();
         for actor in &script.actors {
             let pid = world.spawn_as(&actor.name, actor.euid);
@@ -80,8 +73,15 @@ impl<'a> Run<'a> {
             drop(world.set_limit(pid, actor.limit));
             pids.push(pid);
         }
+        let first = world.spawn("init");
+        for device in Device::ALL {
+            let opened = world.open_device_of(first, device);
+            let caller = opened.map(|fd| Caller { pid: first, tid: first.raw(), fd });
+            drop(caller.and_then(|caller| world.ioctl(caller, Ioctl::SetContextMgr)));
+        }
+        drop(world.exit(first));
         let symbols = Symbols::new(script.actors.len());
-        let opens = vec![Opens::default(); pids.len()];
+        let opens = vec![<(Opens, Vec<ProcessId>)>::default(); pids.len()];
         let (transcript, waiting) = (Transcript::default(), Vec::new());
         Run { script, world, pids, opens, transcript, symbols, waiting, now: 0 }
     }
@@ -115,7 +115,7 @@ impl<'a> Run<'a> {
 
     /// Whether this thread is inside a call.
     fn waits(&self, actor: usize, tid: u32) -> bool {
-        self.waiting.iter().any(|waiting| (waiting.actor, waiting.caller.tid) == (actor, tid))
+        self.waiting.iter().any(|waiting| (waiting.actor, waiting.thread.tid) == (actor, tid))
     }
 
     /// Does the step with this number (from 0).
@@ -147,11 +147,12 @@ impl<'a> Run<'a> {
     /// Does it; `line` is the line of the transcript that says what came of it.
     fn act(&mut self, step: &Step, line: usize) -> Result<Seen, Error> {
         let pid = self.pids[step.actor];
-        let (world, opens) = (&mut self.world, &mut self.opens[step.actor]);
+        let (world, (opens, ids)) = (&mut self.world, &mut self.opens[step.actor]);
         match &step.action {
             Action::OpenDevice(device) => {
                 let fd = world.open_device_of(pid, *device)?;
                 opens.opened(fd);
+                ids.extend(world.table(pid).and_then(|table| table.get(fd)?.as_device()));
                 return Ok(Seen::new(format!("fd {fd}")));
             }
             Action::Open(kind, name) => {
@@ -189,13 +190,10 @@ impl<'a> Run<'a> {
     /// A call of the device.
     fn call(&mut self, step: &Step, line: usize) -> Result<Seen, Error> {
         let (pid, tid) = (self.pids[step.actor], self.tid(step));
-        let opens = &mut self.opens[step.actor];
+        let (opens, ids) = &mut self.opens[step.actor];
         let place = opens.place(step.device);
         if let (Action::Munmap, Some(place)) = (&step.action, place) {
-            if !opens.get(place).is_some_and(|open| open.mapped) {
-                return Ok(Seen::new(Errno::EINVAL.to_string()));
-            }
-            self.world.munmap(pid, opens.number(step.device).unwrap_or(u32::MAX))?;
+            self.world.munmap_open(pid, ids[place])?;
             opens.set_mapped(place, false);
             return Ok(Seen::new("ok"));
         }
@@ -218,7 +216,7 @@ impl<'a> Run<'a> {
             action => match self.ioctl(action) {
                 Some(ioctl) => match self.world.ioctl(caller, ioctl)? {
                     Some(answer) => Ok(Seen::answer(&answer, &self.names(step.actor))),
-                    None => Ok(self.wait(step.actor, caller, line, 0)),
+                    None => self.wait(step.actor, caller, line, 0),
                 },
                 None => Ok(Seen::new(Errno::EINVAL.to_string())),
             },
@@ -269,14 +267,15 @@ impl<'a> Run<'a> {
         let commands = wire::decode(&bytes, &memory);
         match self.world.write_read_by(caller, commands, read)? {
             Some(result) => Ok(self.saw(actor, line, bytes.len(), &result)),
-            None => Ok(self.wait(actor, caller, line, bytes.len())),
+            None => self.wait(actor, caller, line, bytes.len()),
         }
     }
 
     /// The thread waits.
-    fn wait(&mut self, actor: usize, caller: Caller, line: usize, written: usize) -> Seen {
-        self.waiting.push(Waiting { actor, caller, line, written });
-        Seen::new("waits")
+    fn wait(&mut self, actor: usize, caller: Caller, line: usize, written: usize) -> Result<Seen, Error> {
+        let thread = self.world.thread_of(caller)?;
+        self.waiting.push(Waiting { actor, thread, line, written });
+        Ok(Seen::new("waits"))
     }
 
     /// The threads of this actor are no more.
@@ -295,10 +294,10 @@ impl<'a> Run<'a> {
     /// Fills the lines of threads that waited and have returned.
     fn collect(&mut self) {
         for waiting in core::mem::take(&mut self.waiting) {
-            let Waiting { actor, caller, line, written } = waiting;
-            let returned = self.world.take_returned_of(caller);
+            let Waiting { actor, thread, line, written } = waiting;
+            let returned = self.world.returned_of(thread);
             let saw = returned.map(|result| self.saw(actor, line, written, &result)).or_else(|| {
-                Some(match self.world.take_answer(caller)? {
+                Some(match self.world.answer_of(thread)? {
                     Ok(answer) => Seen::answer(&answer, &self.names(actor)),
                     Err(errno) => Seen::new(errno.to_string()),
                 })

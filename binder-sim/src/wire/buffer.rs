@@ -20,8 +20,12 @@ pub(super) fn payload_of(header: &Header, room: u64, memory: &impl Memory) -> Pa
     let offsets = memory.read(header.offsets, header.offsets_size);
     let descriptors = usize::try_from(room / 4).unwrap_or(usize::MAX);
     let mut room = Room { buffers: room, descriptors };
+    // An array of which some cannot be read has an entry less than it says: that is how it is told.
+    let entries =
+        (header.offsets_size / 8).saturating_sub(((offsets.len() as u64) < header.offsets_size).into());
+    let most = usize::try_from(entries).unwrap_or(usize::MAX);
     let mut objects: Vec<Placed> = Vec::with_capacity(offsets.len() / 8);
-    for entry in offsets.as_chunks::<8>().0 {
+    for entry in offsets.as_chunks::<8>().0.iter().take(most) {
         let offset = u64::from_le_bytes(*entry);
         let at = usize::try_from(offset).ok().and_then(|at| bytes.get(at..));
         let object = match object_in(at.unwrap_or(&[])) {

@@ -19,13 +19,19 @@ impl<T> World<T> {
             match output {
                 Output::Opened(open) => self.opened = Some(open),
                 Output::Done(done) => self.done = Some(done),
-                Output::Answered { thread, result } => self.answered.push((thread, result)),
+                Output::Answered { thread, result } => {
+                    self.answered.push((thread, result));
+                    self.call_is_over(thread);
+                }
                 Output::Install(install) => self.install(install),
                 Output::InstallRemote(install) => self.install_remote(install),
                 Output::CloseRemote { target, number } => self.close_remote(target, number),
                 Output::CloseFds { thread, numbers } => self.close_fds(thread, &numbers),
                 Output::Wake(thread) => self.ready.push_back(thread),
-                Output::Return { thread, result } => self.note_return(thread, result),
+                Output::Return { thread, result } => {
+                    self.note_return(thread, result);
+                    self.call_is_over(thread);
+                }
                 Output::Step { thread, function, text } => self.note(thread, Lane::Driver, function, || text),
             }
         }
@@ -182,13 +188,13 @@ impl<T> World<T> {
     }
 
     /// What came out of a call, if it has returned.
-    pub(super) fn returned_of(&mut self, thread: ThreadId) -> Option<WriteRead> {
+    pub fn returned_of(&mut self, thread: ThreadId) -> Option<WriteRead> {
         let at = self.returned.iter().position(|(id, _)| *id == thread)?;
         Some(self.returned.swap_remove(at).1)
     }
 
     /// What came out of another ioctl, if it has returned.
-    pub(super) fn answer_of(&mut self, thread: ThreadId) -> Option<Result<Answer, Errno>> {
+    pub fn answer_of(&mut self, thread: ThreadId) -> Option<Result<Answer, Errno>> {
         let at = self.answered.iter().position(|(id, _)| *id == thread)?;
         Some(self.answered.swap_remove(at).1)
     }

@@ -50,7 +50,7 @@ impl<T> World<T> {
             Some(place) => *place = entry,
             None => self.opens.push(entry),
         }
-        let fd = self.table_mut(pid, &call)?.fd_install(number, file, false);
+        let fd = self.table_mut(pid, &call)?.fd_install(number, file, true);
         self.processes[pid.index()].device_fd.get_or_insert(fd);
         Ok(fd)
     }
@@ -76,17 +76,40 @@ impl<T> World<T> {
         self.handle(Input::Mmap { process, pid: pid.raw(), base, size, write });
         let why = "the device can be mapped once, with a size, not writable, and by its opener";
         self.done().map_err(|errno| Error::new(call(), errno, why))?;
-        self.processes[pid.index()].mappings += 1;
+        let file = self.table(pid).and_then(|table| table.get(fd)).cloned();
+        let owner = &mut self.processes[pid.index()];
+        owner.mappings += 1;
+        owner.mapped.extend(file);
         Ok(())
     }
 
     /// `munmap` of the device under `fd`.
     ///
     /// # Errors
-    /// `EBADF`: no device is open there.
+    /// `EBADF`: no device is open there. `EINVAL`: it is not mapped.
     pub fn munmap(&mut self, pid: Pid, fd: u32) -> Result<(), Error> {
-        let process = self.device(pid, fd, &|| format!("munmap(pid {pid}, fd {fd})"))?;
-        self.handle(Input::Munmap(process));
+        let open = self.device(pid, fd, &|| format!("munmap(pid {pid}, fd {fd})"))?;
+        self.munmap_open(pid, open)
+    }
+
+    /// `munmap` of an open of the device, which may have no number any more: then this is its end.
+    ///
+    /// # Errors
+    /// `EINVAL`: the process has no mapping of it.
+    pub fn munmap_open(&mut self, pid: Pid, open: ProcessId) -> Result<(), Error> {
+        let mapped = self.processes.get_mut(pid.index()).map(|process| &mut process.mapped);
+        let file = mapped.and_then(|mapped| {
+            let at = mapped.iter().position(|file| file.as_device() == Some(open))?;
+            Some(mapped.remove(at))
+        });
+        let Some(file) = file else {
+            let call = format!("munmap(pid {pid}, open {})", open.index());
+            return Err(Error::new(call, Errno::EINVAL, "the process has no mapping of it"));
+        };
+        self.handle(Input::Munmap(open));
+        drop(file);
+        self.note_lost_device(open);
+        self.run_eagerly();
         Ok(())
     }
 
@@ -160,6 +183,9 @@ impl<T> World<T> {
         let thread = self.thread(caller, &call)?;
         self.handle(Input::Ioctl { thread, ioctl });
         let answer = self.answer_of(thread).transpose();
+        if matches!(answer, Ok(None)) {
+            self.call_waits(caller.pid, thread, caller.fd);
+        }
         answer.map_err(|errno| Error::new(call(), errno, meaning(errno)))
     }
 
@@ -249,7 +275,11 @@ impl<T> World<T> {
         self.handle(Input::WriteRead { thread, write, read });
         let refused = "the thread is inside another call, or the room is less than a return";
         self.done().map_err(|errno| Error::new(call(), errno, refused))?;
-        Ok(self.returned_of(thread))
+        let returned = self.returned_of(thread);
+        if returned.is_none() {
+            self.call_waits(caller.pid, thread, caller.fd);
+        }
+        Ok(returned)
     }
 
     /// What came out of the main thread's call that had to wait.
@@ -267,6 +297,14 @@ impl<T> World<T> {
     pub fn take_returned_of(&mut self, caller: Caller) -> Option<WriteRead> {
         let thread = self.thread(caller, &String::new).ok()?;
         self.returned_of(thread)
+    }
+
+    /// The thread of the driver that a caller is.
+    ///
+    /// # Errors
+    /// `EBADF`: no device is open there.
+    pub fn thread_of(&mut self, caller: Caller) -> Result<ThreadId, Error> {
+        self.thread(caller, &|| format!("call(pid {}, fd {})", caller.pid, caller.fd))
     }
 
     /// The open of a process, as the driver numbers it: of the device that it opened first.
@@ -306,8 +344,28 @@ impl<T> World<T> {
             }
         }
         self.note_lost_device(open);
+        self.run_eagerly();
+    }
+
+    /// Does at once what closes have left to do, if that is how it is to be.
+    fn run_eagerly(&mut self) {
         while self.is_eager && self.driver.deferred() > 0 {
             self.run_deferred();
+        }
+    }
+
+    /// A call waits: it keeps its open until it returns.
+    fn call_waits(&mut self, pid: Pid, thread: ThreadId, fd: u32) {
+        let file = self.table(pid).and_then(|table| table.get(fd)).cloned();
+        self.calls.extend(file.map(|file| (thread, file)));
+    }
+
+    /// A call that waited has returned, and lets go of its open.
+    pub(super) fn call_is_over(&mut self, thread: ThreadId) {
+        if let Some(at) = self.calls.iter().position(|(waiting, _)| *waiting == thread) {
+            drop(self.calls.remove(at));
+            self.note_lost_device(thread.process);
+            self.run_eagerly();
         }
     }
 
@@ -318,8 +376,6 @@ impl<T> World<T> {
             return;
         }
         self.ready.retain(|thread| thread.process != id);
-        self.returned.retain(|(thread, _)| thread.process != id);
-        self.answered.retain(|(thread, _)| thread.process != id);
         self.handle(Input::Close(id));
     }
 
