@@ -9,6 +9,7 @@ mod check;
 mod device;
 mod file;
 mod notes;
+mod opens;
 mod pair;
 mod process;
 
@@ -40,6 +41,8 @@ struct Open<T> {
     watch: Watch<T>,
     /// Nobody does, and the driver knows.
     is_closed: bool,
+    /// Nobody does, but a thread is inside a call of it: it goes when the call returns.
+    is_left: bool,
 }
 
 /// A machine with Binder: processes, their tables, and one driver. `T` is what an open file is.
@@ -210,6 +213,7 @@ impl<T> World<T> {
         let file = self.table_mut(pid, &call)?.close(fd).map_err(bad)?;
         if file.as_device().is_some() {
             self.closed_device(file);
+            self.run_eagerly();
         }
         Ok(())
     }
@@ -250,12 +254,17 @@ impl<T> World<T> {
         self.table_mut(pid, &|| format!("exit(pid {pid})"))?;
         let process = &mut self.processes[pid.index()];
         process.device_fd = None;
-        let Some(table) = process.table.take() else { return Ok(()) };
-        let devices: Vec<File<T>> =
-            table.iter().map(|(_, file)| file).filter(|file| file.as_device().is_some()).cloned().collect();
+        let (mapped, Some(table)) = (core::mem::take(&mut process.mappings), process.table.take()) else {
+            return Ok(());
+        };
+        let devices = table.iter().map(|(_, file)| file).filter(|file| file.as_device().is_some());
+        let devices: Vec<File<T>> = devices.cloned().collect();
         drop(table);
-        self.kill_threads(pid, &devices);
+        self.kill_threads(pid);
+        // Memory goes before numbers.
+        mapped.into_iter().for_each(|device| self.unmapped(device));
         devices.into_iter().for_each(|device| self.closed_device(device));
+        self.run_eagerly();
         Ok(())
     }
 

@@ -19,13 +19,19 @@ impl<T> World<T> {
             match output {
                 Output::Opened(open) => self.opened = Some(open),
                 Output::Done(done) => self.done = Some(done),
-                Output::Answered { thread, result } => self.answered.push((thread, result)),
+                Output::Answered { thread, result } => {
+                    self.answered.push((thread, result));
+                    self.note_left(thread.process);
+                }
                 Output::Install(install) => self.install(install),
                 Output::InstallRemote(install) => self.install_remote(install),
                 Output::CloseRemote { target, number } => self.close_remote(target, number),
                 Output::CloseFds { thread, numbers } => self.close_fds(thread, &numbers),
                 Output::Wake(thread) => self.ready.push_back(thread),
-                Output::Return { thread, result } => self.note_return(thread, result),
+                Output::Return { thread, result } => {
+                    self.note_return(thread, result);
+                    self.note_left(thread.process);
+                }
                 Output::Step { thread, function, text } => self.note(thread, Lane::Driver, function, || text),
             }
         }
