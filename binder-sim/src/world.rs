@@ -9,11 +9,12 @@ mod check;
 mod device;
 mod file;
 mod notes;
+mod opens;
 mod pair;
 mod process;
 
-pub(crate) use device::MAPPING_BASE;
 pub use file::File;
+pub(crate) use opens::MAPPING_BASE;
 pub use pair::RoundTrip;
 pub use process::{Caller, Pid};
 
@@ -41,6 +42,8 @@ struct Open<T> {
     watch: Watch<T>,
     /// Nobody does, and the driver knows.
     is_closed: bool,
+    /// Nobody does, but a thread is inside a call of it: it goes when the call returns.
+    is_left: bool,
 }
 
 /// A machine with Binder: processes, their tables, and one driver. `T` is what an open file is.
@@ -78,8 +81,6 @@ pub struct World<T = ()> {
     opens: Vec<Open<T>>,
     /// The threads that may go on, in the order in which they were woken.
     ready: VecDeque<ThreadId>,
-    /// The calls that wait, each with the open that it keeps (`fdget`).
-    calls: Vec<(ThreadId, File<T>)>,
     /// What came out of calls and has not been asked for.
     returned: Vec<(ThreadId, WriteRead)>,
     /// What came out of other ioctls and has not been asked for.
@@ -111,7 +112,6 @@ impl<T> World<T> {
             processes: Vec::new(),
             opens: Vec::new(),
             ready: VecDeque::new(),
-            calls: Vec::new(),
             returned: Vec::new(),
             answered: Vec::new(),
             opened: None,
@@ -218,6 +218,7 @@ impl<T> World<T> {
         let file = self.table_mut(pid, &call)?.close(fd).map_err(bad)?;
         if file.as_device().is_some() {
             self.closed_device(file);
+            self.run_eagerly();
         }
         Ok(())
     }
@@ -258,13 +259,17 @@ impl<T> World<T> {
         self.table_mut(pid, &|| format!("exit(pid {pid})"))?;
         let process = &mut self.processes[pid.index()];
         process.device_fd = None;
-        let Some(table) = process.table.take() else { return Ok(()) };
-        let numbered = table.iter().map(|(_, file)| file).filter(|file| file.as_device().is_some());
-        let devices: Vec<File<T>> = numbered.chain(&process.mapped).cloned().collect();
-        process.mapped.clear();
+        let (mapped, Some(table)) = (core::mem::take(&mut process.mappings), process.table.take()) else {
+            return Ok(());
+        };
+        let devices = table.iter().map(|(_, file)| file).filter(|file| file.as_device().is_some());
+        let devices: Vec<File<T>> = devices.cloned().collect();
         drop(table);
-        self.kill_threads(pid, &devices);
+        self.kill_threads(pid);
+        // Memory goes before numbers.
+        mapped.into_iter().for_each(|device| self.unmapped(device));
         devices.into_iter().for_each(|device| self.closed_device(device));
+        self.run_eagerly();
         Ok(())
     }
 

@@ -193,7 +193,10 @@ impl<'a> Run<'a> {
         let (opens, ids) = &mut self.opens[step.actor];
         let place = opens.place(step.device);
         if let (Action::Munmap, Some(place)) = (&step.action, place) {
-            self.world.munmap_open(pid, ids[place])?;
+            if !opens.get(place).is_some_and(|open| open.mapped) {
+                return Ok(Seen::new(Errno::EINVAL.to_string()));
+            }
+            self.world.munmap_open(pid, ids[place]);
             opens.set_mapped(place, false);
             return Ok(Seen::new("ok"));
         }
@@ -273,7 +276,9 @@ impl<'a> Run<'a> {
 
     /// The thread waits.
     fn wait(&mut self, actor: usize, caller: Caller, line: usize, written: usize) -> Result<Seen, Error> {
-        let thread = self.world.thread_of(caller)?;
+        let process = self.world.open_at_fd(caller.pid, caller.fd);
+        let Some(process) = process else { return Ok(Seen::new(Errno::EBADF.to_string())) };
+        let thread = ThreadId { process, tid: caller.tid };
         self.waiting.push(Waiting { actor, thread, line, written });
         Ok(Seen::new("waits"))
     }
@@ -295,9 +300,9 @@ impl<'a> Run<'a> {
     fn collect(&mut self) {
         for waiting in core::mem::take(&mut self.waiting) {
             let Waiting { actor, thread, line, written } = waiting;
-            let returned = self.world.returned_of(thread);
+            let returned = self.world.take_returned_of_thread(thread);
             let saw = returned.map(|result| self.saw(actor, line, written, &result)).or_else(|| {
-                Some(match self.world.answer_of(thread)? {
+                Some(match self.world.take_answer_of_thread(thread)? {
                     Ok(answer) => Seen::answer(&answer, &self.names(actor)),
                     Err(errno) => Seen::new(errno.to_string()),
                 })

@@ -28,7 +28,7 @@ struct Description<T> {
 /// A reference to an open file (`struct file *`): cloning is `get_file`, dropping is `fput`.
 ///
 /// # Invariants
-/// Every reference stands in a table, is in flight in the driver, or is in somebody's hand for the length of one
+/// Every reference stands in a table, holds a mapping, is in flight in the driver, or is in somebody's hand for the length of one
 /// call; [`World::check`](super::World::check) counts them.
 pub struct File<T = ()>(Arc<Description<T>>);
 

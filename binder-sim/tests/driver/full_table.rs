@@ -14,9 +14,9 @@ fn check(script: &Script, translation: Translation, full: usize, expected: &[&st
     assert_eq!(world.in_flight(), 0, "a file stayed in flight");
     for fd in numbers(&world, CLIENT) {
         let file = world.file(pid(CLIENT), fd).expect("open");
-        // A mapping holds its device too.
-        let kept = if file.as_device().is_some() { 2 } else { 1 };
-        assert_eq!(file.references(), kept, "a reference to {file} stayed");
+        // A mapping holds the device, too.
+        let held = if file.as_device().is_some() { 2 } else { 1 };
+        assert_eq!(file.references(), held, "a reference to {file} stayed");
     }
     let buffers = world.driver().buffers(world.open_of(pid(full)).expect("open"));
     assert_eq!(buffers, Some((0, 128 << 10)), "a buffer stayed");
