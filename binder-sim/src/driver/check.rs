@@ -177,7 +177,7 @@ impl<F: fmt::Debug> Driver<F> {
         for buffer in alloc.buffers() {
             let transaction = buffer.transaction.and_then(|t| self.transactions.get(t));
             let owned = transaction.is_some_and(|t| t.to == Some(id) && t.buffer.is_some());
-            require(buffer.allow_user_free || owned, || {
+            require(buffer.allow_user_free || owned || buffer.is_lost, || {
                 format!("pid {}: a buffer that nobody can free", process.pid)
             })?;
         }

@@ -1,9 +1,14 @@
 //! The driver in its world: scripts, and what each process saw.
 
+mod buffers;
 mod calls;
 mod cost;
+mod death;
+mod freeze;
 mod full_table;
 mod observed;
 mod random;
 mod stage;
 mod story;
+mod threads;
+mod two;
