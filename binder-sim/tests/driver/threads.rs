@@ -163,9 +163,10 @@ fn a_thread_that_exits_unread_takes_its_calls_with_it() {
     two.world.interrupt(caller).expect("open");
     two.world.ioctl(caller, Ioctl::ThreadExit).expect("an ioctl");
     two.settle();
-    let saw = "NOOP; TRANSACTION_COMPLETE; DEAD_REPLY";
-    // Nobody held the node by the time that its owner looked.
-    two.reads(client, saw);
+    // The buffer, and what it holds, stay for as long as the process does.
+    two.reads(client, "NOOP; INCREFS 0x500; ACQUIRE 0x500; TRANSACTION_COMPLETE; DEAD_REPLY");
+    let open = two.world.open_of(server).expect("open");
+    assert_eq!(two.world.driver().buffers(open).map(|(out, _)| out), Some(1));
 }
 
 #[test]
