@@ -14,6 +14,7 @@ mod pair;
 mod process;
 
 pub use file::File;
+pub(crate) use opens::MAPPING_BASE;
 pub use pair::RoundTrip;
 pub use process::{Caller, Pid};
 
@@ -181,11 +182,15 @@ impl<T> World<T> {
     /// # Errors
     /// `ESRCH`: no such process. `EBADF`: at or above the limit. `EBUSY`: in use.
     pub fn open_at(&mut self, pid: Pid, fd: u32, label: &str, content: T) -> Result<(), Error> {
-        let call = || format!("open_at(pid {pid}, {fd}, {label:?})");
-        let file = File::new(label, content);
-        self.watch(&file);
-        let taken = |errno| Error::new(call(), errno, "the number is in use, or not below the limit");
-        self.table_mut(pid, &call)?.open_at(fd, file).map_err(taken)
+        self.place_new(pid, fd, File::new(label, content))
+    }
+
+    /// Opens a file with `O_PATH` under exactly this number.
+    ///
+    /// # Errors
+    /// As [`open_at`](World::open_at).
+    pub fn open_path_at(&mut self, pid: Pid, fd: u32, label: &str) -> Result<(), Error> {
+        self.place_new(pid, fd, File::path(label))
     }
 
     /// `dup(fd)`: another number for the same open file, the lowest free one.
@@ -301,6 +306,14 @@ impl<T> World<T> {
         let full = |errno| Error::new(call(), errno, "every number below the limit is in use");
         let number = table.get_unused_fd_flags().map_err(full)?;
         Ok(table.fd_install(number, file, false))
+    }
+
+    /// A file that was just opened gets this number.
+    fn place_new(&mut self, pid: Pid, fd: u32, file: File<T>) -> Result<(), Error> {
+        let call = || format!("open_at(pid {pid}, {fd}, {:?})", file.label());
+        self.watch(&file);
+        let taken = |errno| Error::new(call(), errno, "the number is in use, or not below the limit");
+        self.table_mut(pid, &call)?.open_at(fd, file.clone()).map_err(taken)
     }
 
     /// Remembers a file, for the count.

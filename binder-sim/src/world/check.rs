@@ -38,6 +38,11 @@ impl<T> World<T> {
         self.driver.files().count()
     }
 
+    /// Whether anybody has a file with this label: a process under a number, or the driver on its way.
+    pub fn holds(&self, label: &str) -> bool {
+        self.ledger.iter().any(|watch| watch.is(label))
+    }
+
     /// The file behind a number of a process.
     pub fn file(&self, pid: super::Pid, fd: u32) -> Option<&File<T>> {
         self.table(pid)?.get(fd)

@@ -195,6 +195,11 @@ impl<T> World<T> {
         self.returned_of(thread)
     }
 
+    /// What came of a `BINDER_FREEZE` of a thread that had to wait, likewise.
+    pub fn take_answer_of_thread(&mut self, thread: ThreadId) -> Option<Result<Answer, Errno>> {
+        self.answer_of(thread)
+    }
+
     /// The open under a number of a process, as the driver numbers it.
     pub fn open_at_fd(&self, pid: Pid, fd: u32) -> Option<ProcessId> {
         self.table(pid)?.get(fd)?.as_device()

@@ -124,6 +124,11 @@ impl<T> Watch<T> {
         self.0.strong_count()
     }
 
+    /// Whether the file is open and has this label.
+    pub(crate) fn is(&self, label: &str) -> bool {
+        self.0.upgrade().is_some_and(|file| file.label == label)
+    }
+
     /// The file's number (see [`File::identity`]).
     pub(crate) fn identity(&self) -> usize {
         self.0.as_ptr().addr()

@@ -8,7 +8,7 @@ use alloc::format;
 use alloc::vec::Vec;
 
 /// Where a process maps the device first: the same everywhere, so that a page shows the same address everywhere.
-const MAPPING_BASE: u64 = 0x7000_0000;
+pub(crate) const MAPPING_BASE: u64 = 0x7000_0000;
 
 /// How far apart the mappings of one process are.
 const MAPPING_STEP: u64 = 0x0100_0000;
