@@ -11,6 +11,7 @@ mod opens;
 mod random;
 mod rules;
 mod security;
+mod senseless;
 mod stage;
 mod story;
 mod threads;
