@@ -143,11 +143,24 @@ impl<F: core::fmt::Debug> Driver<F> {
         }
     }
 
+    /// The buffer of a transaction that nobody will read stays where it is.
+    fn lose_buffer(&mut self, id: TransactionId) {
+        let Some(&Transaction { to: Some(to), buffer: Some(buffer), .. }) = self.transactions.get(id) else {
+            return;
+        };
+        if let Some(buffer) = self.buffer_mut(to, buffer) {
+            buffer.is_lost = true;
+        }
+    }
+
     /// `binder_release_work`: what nobody will read.
     pub(crate) fn release_work(&mut self, list: List) {
         while let Some(work) = self.list_mut(list).and_then(|list| list.pop_front()) {
             match work {
-                Work::Transaction(id) => self.cleanup_transaction(id, Refusal::DeadReply),
+                Work::Transaction(id) => {
+                    self.lose_buffer(id);
+                    self.cleanup_transaction(id, Refusal::DeadReply);
+                }
                 Work::Node(node) => {
                     if let Some(node) = self.nodes.get_mut(node) {
                         node.work = None;

@@ -50,7 +50,8 @@ impl Room {
         if length > self.buffers {
             return Vec::new();
         }
-        self.buffers -= length.next_multiple_of(8).min(self.buffers);
+        let taken = length.checked_next_multiple_of(8).unwrap_or(u64::MAX);
+        self.buffers -= taken.min(self.buffers);
         memory.read(address, length).to_vec()
     }
 
