@@ -65,7 +65,7 @@ mod copy;
 
 mod mapping;
 
-mod ashmem;
+pub mod ashmem;
 
 pub mod handover;
 
