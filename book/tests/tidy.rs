@@ -7,7 +7,7 @@ use std::process::Command;
 use book::workspace;
 
 /// The files that may hold `unsafe`, each with the promise that it exists to make.
-const UNSAFE_FILES: [(&str, &str); 31] = [
+const UNSAFE_FILES: [(&str, &str); 32] = [
     ("benches/src/floor/futex.rs", "the raw floor: futex(2)"),
     ("benches/src/floor/memfd.rs", "the raw floor: memfd_create(2), fcntl(2)"),
     ("benches/src/floor/memory.rs", "the raw floor: mmap(2), and memory through raw pointers"),
@@ -20,6 +20,7 @@ const UNSAFE_FILES: [(&str, &str); 31] = [
     ("fd-shm/examples/fd_08_server_client_broken.rs", "a private mapping, to show that it shares nothing"),
     ("fd-shm/examples/fd_21_robust_mutex.rs", "the promise that only trusted peers have the mutex"),
     ("fd-shm/examples/fd_22_lock_for_strangers.rs", "that promise, broken to show what it is for"),
+    ("fd-shm/src/ashmem/device.rs", "the ioctls of /dev/ashmem, which no crate wraps, and its mappings"),
     ("fd-shm/src/copy.rs", "bulk copies that the compiler cannot see"),
     (
         "fd-shm/src/handover/inherit.rs",

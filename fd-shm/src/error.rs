@@ -67,6 +67,8 @@ pub(crate) enum Kind {
     TableFull,
     /// A lock that somebody else held for all of the time given.
     TimedOut,
+    /// This system has no ashmem driver.
+    NoDriver,
     /// A robust mutex that nobody can ever lock again.
     NotRecoverable,
 }
@@ -179,6 +181,11 @@ impl Error {
     /// Whether the robust mutex is lost for good: an owner died inside, and the next one did not repair.
     pub fn is_not_recoverable(&self) -> bool {
         self.kind == Kind::NotRecoverable
+    }
+
+    /// Whether this system has no ashmem driver.
+    pub fn is_no_driver(&self) -> bool {
+        self.kind == Kind::NoDriver
     }
 
     /// Whether a non-blocking socket had nothing to give, or no room: EAGAIN.
