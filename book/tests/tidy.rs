@@ -7,7 +7,7 @@ use std::process::Command;
 use book::workspace;
 
 /// The files that may hold `unsafe`, each with the promise that it exists to make.
-const UNSAFE_FILES: [(&str, &str); 31] = [
+const UNSAFE_FILES: [(&str, &str); 32] = [
     ("benches/src/floor/futex.rs", "the raw floor: futex(2)"),
     ("benches/src/floor/memfd.rs", "the raw floor: memfd_create(2), fcntl(2)"),
     ("benches/src/floor/memory.rs", "the raw floor: mmap(2), and memory through raw pointers"),
@@ -25,6 +25,7 @@ const UNSAFE_FILES: [(&str, &str); 31] = [
         "fd-shm/src/handover/inherit.rs",
         "what may run between fork and exec, and whose an inherited number is",
     ),
+    ("fd-shm/src/lock/pthread.rs", "pthread_mutex_init(3), pthread_mutex_clocklock(3), which no crate wraps"),
     ("fd-shm/src/lock/robust.rs", "pthread's mutex in memory that only trusted peers write"),
     ("fd-shm/src/mapping.rs", "the promise that a mapping stays mapped"),
     ("fd-shm/src/shareable.rs", "the promise that a type may lie in shared memory"),

@@ -5,12 +5,15 @@
 //! | --- | --- | --- |
 //! | who decides | a word in the memory, written by every peer | the kernel, from its list of file locks |
 //! | a peer that writes nonsense | undefined behaviour in this process: its constructors are `unsafe` | a report that is not true |
-//! | a peer that never lets go | waits without end | `TimedOut` |
+//! | a peer that never lets go | `TimedOut` for who asks with a limit, a wait without end for who does not | `TimedOut` |
 //! | the owner is killed | the kernel marks the word and wakes the next | the kernel closes the file, and so unlocks it |
 //! | the next owner | is told, and must repair or give up for all | is told |
 //! | lock and unlock, uncontended | no system call | two system calls |
 
 #[cfg(not(target_os = "android"))] // bionic has no robust mutexes
+mod pthread;
+
+#[cfg(not(target_os = "android"))]
 mod robust;
 
 mod strangers;
