@@ -7,7 +7,7 @@ use std::process::Command;
 use book::workspace;
 
 /// The files that may hold `unsafe`, each with the promise that it exists to make.
-const UNSAFE_FILES: [(&str, &str); 34] = [
+const UNSAFE_FILES: [(&str, &str); 35] = [
     ("benches/src/floor/futex.rs", "the raw floor: futex(2)"),
     ("benches/src/floor/memfd.rs", "the raw floor: memfd_create(2), fcntl(2)"),
     ("benches/src/floor/memory.rs", "the raw floor: mmap(2), and memory through raw pointers"),
@@ -18,6 +18,7 @@ const UNSAFE_FILES: [(&str, &str); 34] = [
     ("fd-shm/examples/fd_06_out_of_range.rs", "a plain reader's look behind the end of a file"),
     ("fd-shm/examples/fd_07_maps_lines.rs", "a private mapping, to show that it shares nothing"),
     ("fd-shm/examples/fd_08_server_client_broken.rs", "a private mapping, to show that it shares nothing"),
+    ("fd-shm/examples/fd_15_fork.rs", "fork(2) is what it shows, and is unsafe in Rust"),
     ("fd-shm/examples/fd_21_robust_mutex.rs", "the promise that only trusted peers have the mutex"),
     ("fd-shm/examples/fd_22_lock_for_strangers.rs", "that promise, broken to show what it is for"),
     ("fd-shm/src/copy.rs", "bulk copies that the compiler cannot see"),

@@ -93,7 +93,7 @@ fn heir(account: &RobustMutex<Account>, repairs: bool) -> Result<()> {
     if repairs {
         inside.right.store(100 - left, Relaxed);
         inside.make_consistent()?;
-        tell("heir", format!("repairs: {left} + {}, and says that it did", 100 - left));
+        tell("heir", format!("repairs: {left} + {}, says that it did, and unlocks", 100 - left));
     } else {
         tell("heir", "looks away, and unlocks");
     }
