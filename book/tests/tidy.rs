@@ -7,7 +7,7 @@ use std::process::Command;
 use book::workspace;
 
 /// The files that may hold `unsafe`, each with the promise that it exists to make.
-const UNSAFE_FILES: [(&str, &str); 35] = [
+const UNSAFE_FILES: [(&str, &str); 37] = [
     ("benches/src/floor/futex.rs", "the raw floor: futex(2)"),
     ("benches/src/floor/memfd.rs", "the raw floor: memfd_create(2), fcntl(2)"),
     ("benches/src/floor/memory.rs", "the raw floor: mmap(2), and memory through raw pointers"),
@@ -32,6 +32,8 @@ const UNSAFE_FILES: [(&str, &str); 35] = [
     ("fd-shm/src/mapping.rs", "the promise that a mapping stays mapped"),
     ("fd-shm/src/shareable.rs", "the promise that a type may lie in shared memory"),
     ("fd-shm/src/sys.rs", "kcmp(2) is wrapped by no crate"),
+    ("fd-shm/tests/exercises.rs", "a private mapping, to tell it from a shared one"),
+    ("fd-shm/tests/exercises_locks.rs", "the promise that only this program has the mutex"),
     ("fd-shm/tests/lock.rs", "fork(2), and fcntl(F_SETLEASE), which no crate wraps"),
     ("fd-shm/tests/robust_mutex.rs", "the promise that only this program has the mutex"),
     ("fd-shm/tests/scm_rights.rs", "setsockopt(SO_PASSPIDFD), which no crate wraps"),
