@@ -106,11 +106,13 @@ impl FixedFd {
         check_access(&fd)?;
         // The seals before the size: once the shrink seal has been seen, the size that follows can only be
         // too small.
-        let sealed = match (seals::get(&fd), stat(&fd)) {
-            (Ok(sealed), _) => sealed,
-            (Err(_), Ok(found)) if is_device(&found) => return Self::of_driver(fd),
-            (Err(refused), Ok(found)) => return Err(refused.because(Kind::NotARegion, not_memory(&found))),
-            (Err(refused), Err(_)) => return Err(refused),
+        let sealed = match seals::get(&fd) {
+            Ok(sealed) => sealed,
+            Err(refused) => match stat(&fd) {
+                Ok(found) if is_device(&found) => return Self::of_driver(fd),
+                Ok(found) => return Err(refused.because(Kind::NotARegion, not_memory(&found))),
+                Err(_) => return Err(refused),
+            },
         };
         if !sealed.contains(Seals::SHRINK) {
             let text = "F_SEAL_SHRINK is missing: a holder could cut it under a mapping";
