@@ -36,6 +36,7 @@ const UNSAFE_FILES: &[(&str, &str)] = &[
     ("fd-shm/tests/exercises.rs", "a private mapping, to tell it from a shared one"),
     ("fd-shm/tests/exercises_locks.rs", "the promise that only this program has the mutex"),
     ("fd-shm/tests/lock.rs", "fork(2), and fcntl(F_SETLEASE), which no crate wraps"),
+    ("fd-shm/tests/purgeable.rs", "fork(2)"),
     ("fd-shm/tests/slot_lock.rs", "fork(2)"),
     ("fd-shm/tests/robust_mutex.rs", "the promise that only this program has the mutex"),
     ("fd-shm/tests/scm_rights.rs", "setsockopt(SO_PASSPIDFD), which no crate wraps"),
