@@ -93,3 +93,8 @@ pub(crate) fn name(name: &[u8]) -> Answer {
     }
     format!("\"{}\"", String::from_utf8_lossy(name))
 }
+
+/// How many pages a purge took.
+pub(crate) fn purged(pages: u64) -> Answer {
+    format!("{pages} page{}", if pages == 1 { "" } else { "s" })
+}

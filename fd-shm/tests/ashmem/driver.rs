@@ -87,7 +87,7 @@ impl Driver {
             Ask::GetName => answer::of(device.name().map(|name| answer::name(&name))),
             Ask::GetSize => answer::of(device.size().map(|size| size as u64)),
             Ask::GetMask => answer::of(device.prot_mask().map(|mask| mask.to_string())),
-            Ask::Purge => answer::of(device.purge_all_caches().map(|pages| format!("{pages} pages"))),
+            Ask::Purge => answer::of(device.purge_all_caches().map(|pages| answer::purged(pages as u64))),
             Ask::FileId => answer::of(raw::ioctl_nowhere(device, raw::request::GET_FILE_ID)),
             Ask::Unknown => answer::of(raw::ioctl_nowhere(device, raw::request::UNKNOWN)),
             Ask::Write => refused(rustix::io::write(device, b"text")),

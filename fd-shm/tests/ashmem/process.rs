@@ -30,7 +30,7 @@ pub(crate) trait Player: Default {
 }
 
 /// Room for the longest line, and for the longest answer: a name of 255 bytes, or all bytes that were written.
-const MESSAGE: usize = 1 << 16;
+const MESSAGE: usize = 4096;
 
 /// The processes of one script.
 pub(crate) struct Troupe<P> {
@@ -77,10 +77,10 @@ impl Process {
 
 /// One message from a socket.
 fn hear(socket: &UnixStream) -> fd_shm::Result<(String, Option<OwnedFd>)> {
-    let mut text = vec![0; MESSAGE];
+    let mut text = [0; MESSAGE];
     let mut message = scm_rights::receive(socket, &mut text, 1)?;
-    text.truncate(message.len);
-    Ok((String::from_utf8_lossy(&text).into_owned(), message.descriptors.pop()))
+    assert!(message.len < MESSAGE, "a longer message than there is room for");
+    Ok((String::from_utf8_lossy(&text[..message.len]).into_owned(), message.descriptors.pop()))
 }
 
 impl<P: Player> Troupe<P> {

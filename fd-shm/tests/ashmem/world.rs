@@ -328,7 +328,7 @@ impl World {
                 taken += range.pages();
             }
         }
-        Ok(format!("{taken} pages"))
+        Ok(answer::purged(taken.into()))
     }
 
     fn answer(&mut self, actor: Actor, call: &Call) -> Result<Answer, Answer> {
