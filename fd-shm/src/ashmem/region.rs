@@ -1,7 +1,7 @@
 //! An ashmem-style region: a name, a size that is fixed from the start, a descriptor, and pins.
 
 use std::ffi::OsString;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStringExt;
 use std::sync::Mutex;
 
@@ -28,6 +28,10 @@ pub(super) const ASHMEM: Meanings = &[
     ),
     (Errno::EPERM, Kind::Denied, "the driver purges for CAP_SYS_ADMIN alone"),
 ];
+
+/// What the kernel means when it duplicates no descriptor.
+const DUPLICATE: Meanings =
+    &[(Errno::EMFILE, Kind::TableFull, "this process has no free descriptor (RLIMIT_NOFILE)")];
 
 /// Who keeps the pins of a region, and so what [`Region::unpin`] does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -185,8 +189,21 @@ impl Region {
     /// # Errors
     ///
     /// Those of [`FixedFd::new`]. A descriptor that is refused is closed.
+    #[doc(alias = "ashmem_valid")]
     pub fn from_fd(fd: OwnedFd) -> Result<Self> {
         Ok(FixedFd::new(fd)?.into())
+    }
+
+    /// `fcntl(fd, F_DUPFD_CLOEXEC)` - another descriptor of the same open file, to hand over or to keep.
+    ///
+    /// # Errors
+    ///
+    /// EMFILE ([`is_table_full`](Error::is_table_full)) when descriptors run out.
+    pub fn duplicate(&self) -> Result<OwnedFd> {
+        rustix::io::fcntl_dupfd_cloexec(self, 0).map_err(|e| {
+            let call = format!("fcntl({}, F_DUPFD_CLOEXEC)", self.as_fd().as_raw_fd());
+            Error::system(call, e.raw_os_error(), DUPLICATE)
+        })
     }
 
     /// `readlink(/proc/self/fd/N)` - the name that the region was created with: a label for people, unique to

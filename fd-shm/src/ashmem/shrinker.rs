@@ -92,19 +92,17 @@ impl Shrinker {
     ///
     /// * [`is_bad_input`](Error::is_bad_input) for a region that does not keep pins in its file: nobody can purge
     ///   one without pins, and the kernel purges the driver's;
-    /// * EMFILE ([`is_table_full`](Error::is_table_full)) when descriptors run out; those of [`Region::from_fd`].
+    /// * those of [`Region::duplicate`].
     pub fn add(&mut self, region: &Region) -> Result<usize> {
-        let number = region.as_fd().as_raw_fd();
         if region.pinning() != Pinning::Kept {
             let text = "a region whose holders do not keep its pins is not theirs to purge";
-            return Err(Error::refused(format!("Shrinker::add({number})"), Kind::BadInput, text));
+            return Err(Error::refused(
+                format!("Shrinker::add({})", region.as_fd().as_raw_fd()),
+                Kind::BadInput,
+                text,
+            ));
         }
-        let ours = rustix::io::fcntl_dupfd_cloexec(region, 0).map_err(|e| {
-            let kind = if e == rustix::io::Errno::MFILE { Kind::TableFull } else { Kind::System };
-            Error::system(format!("fcntl({number}, F_DUPFD_CLOEXEC)"), e.raw_os_error(), &[])
-                .because(kind, "this process has no free descriptor (RLIMIT_NOFILE)")
-        })?;
-        self.regions.push(Region::from_fd(ours)?);
+        self.regions.push(Region::from_fd(region.duplicate()?)?);
         Ok(self.regions.len() - 1)
     }
 
@@ -126,7 +124,7 @@ impl Shrinker {
         let regions = 0..self.regions.len();
         let mut oldest: Vec<_> = regions.map(|number| self.oldest(number, &mut freed)).collect();
         // No more than there are now: a peer could go on for ever with new ones.
-        for _ in self.purgeable() {
+        for _ in 0..self.purgeable().count() {
             let ages = oldest.iter().enumerate().filter_map(|(number, age)| age.map(|age| (age, number)));
             let Some((_, number)) = ages.min().filter(|_| freed.pages() < pages) else { break };
             oldest[number] = None;
