@@ -13,6 +13,7 @@ const UNSAFE_FILES: &[(&str, &str)] = &[
     ("benches/src/floor/memory.rs", "the raw floor: mmap(2), and memory through raw pointers"),
     ("benches/src/floor/socket.rs", "the raw floor: sendmsg(2), recvmsg(2)"),
     ("benches/src/floor/system_v.rs", "the raw floor: shmget(2), shmat(2), shmctl(2)"),
+    ("book/examples/who_counts.rs", "mallinfo2(3), which no crate wraps"),
     ("book/program/sys.rs", "close_range(2) is wrapped by no crate"),
     ("fd-shm/examples/fd_01_shrink_under_the_reader.rs", "a plain reader's look at memory that is cut"),
     ("fd-shm/examples/fd_06_out_of_range.rs", "a plain reader's look behind the end of a file"),
@@ -21,6 +22,8 @@ const UNSAFE_FILES: &[(&str, &str)] = &[
     ("fd-shm/examples/fd_15_fork.rs", "fork(2) is what it shows, and is unsafe in Rust"),
     ("fd-shm/examples/fd_21_robust_mutex.rs", "the promise that only trusted peers have the mutex"),
     ("fd-shm/examples/fd_22_lock_for_strangers.rs", "that promise, broken to show what it is for"),
+    ("fd-shm/examples/fd_31_ashmem_mask.rs", "a mapping whose rights are then raised"),
+    ("fd-shm/examples/fd_38_no_substitute.rs", "a raw mapping: stores into it, and madvise(2)"),
     ("fd-shm/src/ashmem/device.rs", "the ioctls of /dev/ashmem, which no crate wraps, and its mappings"),
     ("fd-shm/src/copy.rs", "bulk copies that the compiler cannot see"),
     (

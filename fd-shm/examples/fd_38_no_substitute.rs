@@ -66,10 +66,7 @@ fn main() -> Result<()> {
     for (seals, when) in [(Seals::SHRINK, "The size is sealed:"), (Seals::FUTURE_WRITE, "Writing is sealed:")]
     {
         println!("{when}\n");
-        println!(
-            "  {:26}{:10}{:20}{}",
-            "called for one page", "answer", "pages with memory", "the page holds"
-        );
+        println!("  called for one page       answer    pages with memory   the page holds");
         for (call, advice) in CALLS {
             let [answer, pages, content] = attempt(advice, seals)?;
             println!("  {call:26}{answer:10}{pages:20}{content}");
