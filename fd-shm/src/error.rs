@@ -67,6 +67,8 @@ pub(crate) enum Kind {
     TableFull,
     /// A lock that somebody else held for all of the time given.
     TimedOut,
+    /// What a region says of its pins makes no sense.
+    Damaged,
     /// This system has no ashmem driver.
     NoDriver,
     /// A robust mutex that nobody can ever lock again.
@@ -181,6 +183,12 @@ impl Error {
     /// Whether the robust mutex is lost for good: an owner died inside, and the next one did not repair.
     pub fn is_not_recoverable(&self) -> bool {
         self.kind == Kind::NotRecoverable
+    }
+
+    /// Whether a peer has written nonsense over what a region says of its pins. The data can still be used, and
+    /// pins cannot.
+    pub fn is_damaged(&self) -> bool {
+        self.kind == Kind::Damaged
     }
 
     /// Whether this system has no ashmem driver.

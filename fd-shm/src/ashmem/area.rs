@@ -332,7 +332,7 @@ impl Area {
     /// all.
     pub fn evict_one(&mut self) -> Option<Unpinned> {
         let oldest = self.ranges.oldest()?;
-        self.ranges.mark_purged(oldest.first)
+        self.ranges.mark(oldest.first, true)
     }
 
     /// This region's part of `ASHMEM_PURGE_ALL_CACHES` - marks every range that still has its memory as
@@ -343,7 +343,7 @@ impl Area {
     pub fn purge_all(&mut self) -> Vec<Unpinned> {
         let mut purged: Vec<_> = self.ranges.iter().filter(|range| !range.purged).copied().collect();
         purged.sort_by_key(|range| range.age);
-        purged.iter().filter_map(|range| self.ranges.mark_purged(range.first)).collect()
+        purged.iter().filter_map(|range| self.ranges.mark(range.first, true)).collect()
     }
 
     /// What is unpinned, by page. The driver shows this to nobody.

@@ -4,7 +4,7 @@
 
 use std::ffi::{c_long, c_ulong, c_void};
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::ptr;
 
 use nix::errno::Errno;
@@ -84,9 +84,9 @@ struct PinArgument {
 ///
 /// `drivers/staging/android/ashmem.c`; `ashmem-dev.cpp` in Android's libcutils.
 #[derive(Debug)]
-pub struct Device {
+pub struct Device<F = OwnedFd> {
     /// The open file, close-on-exec.
-    fd: OwnedFd,
+    fd: F,
 }
 
 impl Device {
@@ -124,6 +124,13 @@ impl Device {
         }
         let call = format!("Device::from_fd({})", fd.as_raw_fd());
         Err(Error::refused(call, Kind::NotARegion, "no open file of this system's ashmem driver"))
+    }
+}
+
+impl<F: AsFd> Device<F> {
+    /// For a descriptor that was checked.
+    pub(crate) const fn of(fd: F) -> Self {
+        Self { fd }
     }
 
     /// `ASHMEM_SET_NAME`. What is longer than 255 bytes is cut; so is what follows a zero byte.
@@ -250,10 +257,15 @@ impl Device {
         self.mmap(PAGE, Prot::NONE, true, 0).map(drop)
     }
 
+    /// The number of the descriptor.
+    fn number(&self) -> RawFd {
+        self.fd.as_fd().as_raw_fd()
+    }
+
     /// An ioctl whose argument is a number, or nothing.
     fn by_value(&self, request: c_ulong, argument: usize) -> Answer<usize> {
         // SAFETY: with these requests the driver takes the argument as a number, and touches no memory.
-        let answer = unsafe { libc::syscall(libc::SYS_ioctl, self.fd.as_raw_fd(), request, argument) };
+        let answer = unsafe { libc::syscall(libc::SYS_ioctl, self.number(), request, argument) };
         answered(answer)
     }
 
@@ -261,12 +273,12 @@ impl Device {
     fn with<T>(&self, request: c_ulong, argument: &mut T) -> Answer<usize> {
         let argument = ptr::from_mut(argument);
         // SAFETY: each caller passes the structure that its request is about; it is not kept by the driver.
-        let answer = unsafe { libc::syscall(libc::SYS_ioctl, self.fd.as_raw_fd(), request, argument) };
+        let answer = unsafe { libc::syscall(libc::SYS_ioctl, self.number(), request, argument) };
         answered(answer)
     }
 }
 
-impl AsFd for Device {
+impl<F: AsFd> AsFd for Device<F> {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.fd.as_fd()
     }

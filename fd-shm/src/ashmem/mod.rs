@@ -10,13 +10,23 @@
 
 mod area;
 mod device;
+mod layout;
+mod pinning;
+mod pins;
 mod prot;
 mod ranges;
 mod region;
+mod table;
+
+#[cfg(test)]
+mod crash;
 
 pub use area::{Area, PAGE, Pin, PinStatus, Whence};
+pub(crate) use device::is_device;
 pub use device::{Device, DeviceMapping};
+pub(crate) use layout::Layout;
 pub use nix::errno::Errno;
 pub use prot::Prot;
 pub use ranges::Unpinned;
-pub use region::Region;
+pub use region::{Pinning, Region};
+pub(crate) use table::Head as PinTable;

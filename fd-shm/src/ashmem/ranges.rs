@@ -72,6 +72,16 @@ impl Change {
         Self { first, end, gone: Vec::new(), kept: [None; 2] }
     }
 
+    /// Whether everything is as it was.
+    pub(super) fn is_none(&self) -> bool {
+        self.gone.is_empty() && self.kept == [None; 2]
+    }
+
+    /// One range is changed, and nothing else.
+    pub(super) const fn of_one(range: Unpinned) -> Self {
+        Self { first: range.first, end: range.end, gone: Vec::new(), kept: [Some(range), None] }
+    }
+
     /// Adds one that is new or changed.
     fn keep(&mut self, range: Unpinned) {
         let place = &mut self.kept[usize::from(self.kept[0].is_some())];
@@ -107,6 +117,22 @@ impl Ranges {
     /// All of them, by page.
     pub(super) fn iter(&self) -> impl DoubleEndedIterator<Item = &Unpinned> {
         self.ranges.values()
+    }
+
+    /// Adds a range that was written down, whose slot is the next or a later one: whether it overlaps none.
+    pub(super) fn restore(&mut self, range: Unpinned) -> bool {
+        let after = self.ranges.range(range.first..).next().is_none_or(|(_, next)| {
+            range.end <= next.first && (range.first, range.end) != (next.first, next.end)
+        });
+        let before =
+            self.ranges.range(..range.first).next_back().is_none_or(|(_, last)| last.end <= range.first);
+        if !after || !before || range.slot < self.slots {
+            return false;
+        }
+        // INVARIANT: overlaps none, as just seen; the slots up to its own are free, and its own is new.
+        self.free.extend(self.slots..range.slot);
+        self.slots = range.slot + 1;
+        self.ranges.insert(range.first, range).is_none()
     }
 
     /// The last of those that `first..end` meets.
@@ -182,10 +208,10 @@ impl Ranges {
         self.ranges.values().filter(|range| !range.purged).min_by_key(|range| range.age).copied()
     }
 
-    /// Marks the range that begins at `first` as purged, and gives it.
-    pub(super) fn mark_purged(&mut self, first: u32) -> Option<Unpinned> {
+    /// Marks the range that begins at `first` as purged, or as not, and gives it.
+    pub(super) fn mark(&mut self, first: u32, purged: bool) -> Option<Unpinned> {
         let range = self.ranges.get_mut(&first)?;
-        range.purged = true;
+        range.purged = purged;
         Some(*range)
     }
 

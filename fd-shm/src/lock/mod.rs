@@ -29,4 +29,5 @@ mod slot_crash;
 #[cfg(not(target_os = "android"))]
 pub use robust::{RobustLocked, RobustMutex};
 pub use slot::{SlotLock, SlotLocked, SlotWord};
+pub(crate) use strangers::reach;
 pub use strangers::{Lock, LockWord, Locked};

@@ -31,7 +31,7 @@ use nix::fcntl::{FcntlArg, fcntl};
 use rustix::fs::{FileType, Mode, OFlags, fstat};
 
 #[cfg(test)]
-pub(super) use super::crash::reach;
+pub(crate) use super::crash::reach;
 use crate::error::{Error, Kind, Meanings, Result};
 use crate::futex;
 use crate::sys::ForkMark;
@@ -81,7 +81,7 @@ const FCNTL: Meanings = &[
 
 /// A point at which tests kill the process; elsewhere nothing.
 #[cfg(not(test))]
-pub(super) fn reach(_: &str) {}
+pub(crate) fn reach(_: &str) {}
 
 /// The word of a [`Lock`] in the region: how the last owner left it, and whether somebody sleeps. Zeros are a
 /// lock that nobody has had.
