@@ -67,6 +67,12 @@ pub(crate) enum Kind {
     TableFull,
     /// A lock that somebody else held for all of the time given.
     TimedOut,
+    /// A memory file whose content was taken while it was unpinned.
+    Purged,
+    /// A memory file that is not mapped any more.
+    Deactivated,
+    /// A write to what is mapped for reading.
+    ReadOnly,
     /// What a region says of its pins makes no sense.
     Damaged,
     /// This system has no ashmem driver.
@@ -183,6 +189,21 @@ impl Error {
     /// Whether the robust mutex is lost for good: an owner died inside, and the next one did not repair.
     pub fn is_not_recoverable(&self) -> bool {
         self.kind == Kind::NotRecoverable
+    }
+
+    /// Whether a memory file was purged while it was allowed: told once, after which it reads as zeros.
+    pub fn is_purged(&self) -> bool {
+        self.kind == Kind::Purged
+    }
+
+    /// Whether a memory file was used after it had been deactivated.
+    pub fn is_deactivated(&self) -> bool {
+        self.kind == Kind::Deactivated
+    }
+
+    /// Whether something was written that is mapped for reading alone.
+    pub fn is_read_only(&self) -> bool {
+        self.kind == Kind::ReadOnly
     }
 
     /// Whether a peer has written nonsense over what a region says of its pins. The data can still be used, and

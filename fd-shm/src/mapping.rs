@@ -287,6 +287,12 @@ impl<T: Shareable> ReadMapping<T> {
         Ok(Self { pages, head: PhantomData })
     }
 
+    /// Maps a part of a region, as `Mapping::of_part` does.
+    pub(crate) fn of_part(fd: BorrowedFd<'_>, offset: usize, len: usize) -> Result<Self> {
+        let map = |options: &MmapOptions| options.map_raw_read_only(fd.as_raw_fd());
+        Ok(Self { pages: Pages::of_part::<T>(fd, offset, len, map, "PROT_READ")?, head: PhantomData })
+    }
+
     /// The number of bytes of the region: its real length, not rounded up to pages.
     #[allow(clippy::len_without_is_empty)] // never empty: an invariant of `FixedFd`
     pub fn len(&self) -> usize {

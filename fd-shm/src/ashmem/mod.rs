@@ -6,16 +6,25 @@
 //!
 //! * [`Area`]: the driver's state machine, pure: every call with its answer. Checked against the real driver.
 //! * [`Device`]: the real driver, where there is one: the same calls, answered by the kernel.
-//! * [`Region`]: the entry point, over memfd.
+//! * [`Region`]: the entry point: over memfd, with the driver's pins kept in its own file or with none; or of the
+//!   driver.
+//! * [`Shrinker`] and [`PressureTrigger`]: purging many regions, oldest first, when the kernel says that memory is
+//!   short.
+//! * [`MemoryFile`] and [`SharedMemory`]: Java's classes, by their contracts. The names of the NDK and of libcutils
+//!   (`ASharedMemory_create`, `ashmem_pin_region`...) find the methods of `Region`.
 
 mod area;
 mod device;
 mod layout;
+mod memory_file;
 mod pinning;
 mod pins;
+mod pressure;
 mod prot;
 mod ranges;
 mod region;
+mod shared_memory;
+mod shrinker;
 mod table;
 
 #[cfg(test)]
@@ -25,8 +34,12 @@ pub use area::{Area, PAGE, Pin, PinStatus, Whence};
 pub(crate) use device::is_device;
 pub use device::{Device, DeviceMapping};
 pub(crate) use layout::Layout;
+pub use memory_file::{MemoryFile, MemoryStream};
 pub use nix::errno::Errno;
+pub use pressure::PressureTrigger;
 pub use prot::Prot;
 pub use ranges::Unpinned;
 pub use region::{Pinning, Region};
+pub use shared_memory::{SharedBuffer, SharedMemory};
+pub use shrinker::{Freed, Purged, Shrinker};
 pub(crate) use table::Head as PinTable;
