@@ -33,6 +33,10 @@ const UNSAFE_FILES: &[(&str, &str)] = &[
     ("fd-shm/src/mapping.rs", "the promise that a mapping stays mapped"),
     ("fd-shm/src/shareable.rs", "the promise that a type may lie in shared memory"),
     ("fd-shm/src/sys.rs", "kcmp(2) is wrapped by no crate"),
+    (
+        "fd-shm/tests/ashmem/raw.rs",
+        "fork(2), personality(2), bad pointers, and memory whose touch may be a signal",
+    ),
     ("fd-shm/tests/lock.rs", "fork(2), and fcntl(F_SETLEASE), which no crate wraps"),
     ("fd-shm/tests/slot_lock.rs", "fork(2)"),
     ("fd-shm/tests/robust_mutex.rs", "the promise that only this program has the mutex"),
