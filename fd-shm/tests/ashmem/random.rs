@@ -2,7 +2,7 @@
 
 use fd_shm::ashmem::{PAGE, Prot};
 use proptest::prelude::*;
-use proptest::strategy::Union;
+use proptest::strategy::{Union, ValueTree};
 use proptest::test_runner::{RngAlgorithm, TestError, TestRng, TestRunner};
 
 use crate::answer::Answer;
@@ -146,11 +146,12 @@ fn any_beginning() -> impl Strategy<Value = Vec<Step>> {
             "A create r \"notes\" {whole}\nA mmap m r {whole} rw- shared\nA send r B r\nB mmap m r {whole} rw- shared"
         ),
         format!("A create r \"notes\" {whole}\nA mmap m r {whole} rw- shared\nA create q \"other\" {whole}"),
+        format!("A create r \"notes\" {whole}\nA set_mask r r--\nA mmap m r {whole} r-- shared"),
         format!("A create r \"notes\" {}", pages(PAGES) - 1000),
         String::new(),
     ];
     let scripts = lines.map(|text| Just(crate::script::parse(&text).expect("steps")));
-    let weights = [6, 4, 4, 4, 2, 1];
+    let weights = [6, 4, 4, 4, 1, 2, 1];
     Union::new_weighted(weights.into_iter().zip(scripts).collect())
 }
 
@@ -162,16 +163,8 @@ fn any_script() -> impl Strategy<Value = Vec<Step>> {
 /// How one world plays a script.
 pub(crate) type Play<'a> = &'a dyn Fn(&[Step]) -> Vec<Answer>;
 
-/// Plays random scripts with two worlds until they disagree: the shortest script found on which they do.
-///
-/// `met` sees each script with the answers that both gave.
-pub(crate) fn disagreement(
-    seed: u64,
-    cases: u32,
-    play: [Play<'_>; 2],
-    met: &dyn Fn(&[Step], &[Answer]),
-) -> Option<Vec<Step>> {
-    let disagree = |script: &[Step]| play[0](script) != play[1](script);
+/// A runner of so many cases that does the same for the same seed.
+fn runner(seed: u64, cases: u32) -> TestRunner {
     let config = ProptestConfig {
         cases,
         failure_persistence: None,
@@ -179,12 +172,31 @@ pub(crate) fn disagreement(
         ..ProptestConfig::default()
     };
     let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &[seed.to_le_bytes(); 4].concat());
-    let outcome = TestRunner::new_with_rng(config, rng).run(&any_script(), |script| {
-        let answers = play[0](&script);
-        if answers != play[1](&script) {
+    TestRunner::new_with_rng(config, rng)
+}
+
+/// The scripts of a seed.
+pub(crate) fn scripts(seed: u64, cases: u32) -> Vec<Vec<Step>> {
+    let mut runner = runner(seed, cases);
+    let mut script = || any_script().new_tree(&mut runner).expect("a script").current();
+    (0..cases).map(|_| script()).collect()
+}
+
+/// Plays random scripts with two worlds until they disagree: the shortest script found on which they do.
+///
+/// `seen` is told of each script on which they agreed.
+pub(crate) fn disagreement(
+    seed: u64,
+    cases: u32,
+    play: [Play<'_>; 2],
+    seen: &dyn Fn(&[Step]),
+) -> Option<Vec<Step>> {
+    let disagree = |script: &[Step]| play[0](script) != play[1](script);
+    let outcome = runner(seed, cases).run(&any_script(), |script| {
+        if disagree(&script) {
             return Err(TestCaseError::fail("they disagree"));
         }
-        met(&script, &answers);
+        seen(&script);
         Ok(())
     });
     match outcome {
