@@ -41,11 +41,11 @@ fn any_len() -> impl Strategy<Value = u64> {
 
 /// An offset for a mapping.
 fn any_offset() -> impl Strategy<Value = u64> {
-    prop_oneof![8 => Just(0), 2 => (0..PAGES + 2).prop_map(pages)]
+    prop_oneof![5 => Just(0), 3 => (0..PAGES + 2).prop_map(pages)]
 }
 
 fn any_prot() -> impl Strategy<Value = Prot> {
-    prop_oneof![6 => Just(3), 3 => Just(1), 2 => 0..8_u32].prop_map(Prot::from_bits)
+    prop_oneof![6 => Just(3), 3 => Just(1), 1 => Just(0), 2 => 0..8_u32].prop_map(Prot::from_bits)
 }
 
 fn any_mask() -> impl Strategy<Value = Prot> {
@@ -104,7 +104,7 @@ fn any_plain_call() -> impl Strategy<Value = Call> {
         8 => (any_map(), any_place()).prop_map(|(map, at)| Call::Load { map, at }),
         4 => (any_map(), any_fd(), any_len(), any_prot(), prop::bool::weighted(0.8), any_offset())
             .prop_map(|(map, fd, len, prot, shared, at)| Call::Mmap { map, fd, len, prot, shared, at }),
-        2 => (any_map(), any_prot()).prop_map(|(map, prot)| Call::Mprotect { map, prot }),
+        4 => (any_map(), any_prot()).prop_map(|(map, prot)| Call::Mprotect { map, prot }),
         1 => any_map().prop_map(|map| Call::Munmap { map }),
         1 => any_map().prop_map(|map| Call::Line { map }),
         2 => (any_fd(), any_mask()).prop_map(|(fd, mask)| Call::SetMask { fd, mask }),
