@@ -35,6 +35,10 @@ const UNSAFE_FILES: &[(&str, &str)] = &[
     ("fd-shm/src/sys.rs", "kcmp(2) is wrapped by no crate"),
     ("fd-shm/tests/exercises.rs", "a private mapping, to tell it from a shared one"),
     ("fd-shm/tests/exercises_locks.rs", "the promise that only this program has the mutex"),
+    (
+        "fd-shm/tests/ashmem/raw.rs",
+        "fork(2), personality(2), bad pointers, and memory whose touch may be a signal",
+    ),
     ("fd-shm/tests/lock.rs", "fork(2), and fcntl(F_SETLEASE), which no crate wraps"),
     ("fd-shm/tests/purgeable.rs", "fork(2)"),
     ("fd-shm/tests/slot_lock.rs", "fork(2)"),
