@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::Failure;
 use crate::floor::socket;
 use crate::memory::ModelId;
+use crate::questions::hand_over::Way;
 
 /// The second process is told to do something, and answers with a number when it is done.
 #[derive(Debug, Serialize, Deserialize)]
@@ -45,7 +46,12 @@ pub(crate) enum PartName {
     /// Hold a region, filled, so that it is somebody else's.
     Hold,
     /// Be given a region again and again, read all of it, answer.
-    TakeOver(ModelId),
+    TakeOver {
+        /// How it is given.
+        way: Way,
+        /// Whether by raw calls.
+        raw: bool,
+    },
     /// The same over `ipc-channel`.
     TakeOverPeer,
     /// Answer words in shared memory, spinning.

@@ -5,7 +5,7 @@ use std::os::fd::OwnedFd;
 use crate::Failure;
 use crate::memory::Invitation;
 use crate::orders::{Join, PartName};
-use crate::questions::{hand_over, joining, ping_pong, throughput};
+use crate::questions::{hand_over, hand_over_peer, joining, ping_pong, throughput};
 
 /// The other half of a subject.
 pub(crate) trait Part {
@@ -18,8 +18,8 @@ pub(crate) fn join(join: Join, descriptors: Vec<OwnedFd>) -> Result<Box<dyn Part
     let mut given = Given { join, descriptors: descriptors.into_iter() };
     match given.join.part {
         PartName::Hold => joining::hold_part(given),
-        PartName::TakeOver(model) => hand_over::receiver(model, given),
-        PartName::TakeOverPeer => hand_over::peer_receiver(&mut given),
+        PartName::TakeOver { way, raw } => hand_over::receiver(way, raw, given),
+        PartName::TakeOverPeer => hand_over_peer::receiver(&mut given),
         PartName::Spin(model) => ping_pong::spinner(model, given),
         PartName::Futex(model) => ping_pong::sleeper(model, given),
         PartName::Descriptors => ping_pong::descriptors(given),

@@ -24,6 +24,7 @@ use crate::memory::Invitation;
 use crate::orders::{Join, Order, PartName, receive_answer, receive_order, send_answer, send_order};
 use crate::parts::{self, Part};
 use crate::place::{Place, pin};
+use crate::questions::inheritance;
 
 /// The hidden argument that makes a program the second process.
 const ARGUMENT: &str = "--second-process";
@@ -62,6 +63,11 @@ impl SecondProcess {
         let process = Self { child, control: ours, accounted_for, parts: 0.into() };
         process.watch()?;
         Ok(Rc::new(process))
+    }
+
+    /// Its process id.
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
     }
 
     /// Gives it a part, and waits until it is ready for it; the answer is the part's number.
@@ -140,15 +146,22 @@ fn say_that_it_ended() {
     eprintln!("benches: the second process ended in the middle of the work; no figure can be given");
 }
 
-/// Becomes the second process, if that is what this program was started for.
+/// Becomes the second process, or a child that inherits a region, if that is what this program was started for.
 ///
 /// Call this first thing in `main`, and return what it returns.
 pub fn become_if_asked() -> Option<ExitCode> {
     let mut arguments = std::env::args_os().skip(1);
-    (arguments.next()? == ARGUMENT).then(|| match serve(&arguments.collect::<Vec<_>>()) {
+    let role = arguments.next()?;
+    let rest: Vec<_> = arguments.collect();
+    let done = match role.to_str()? {
+        ARGUMENT => serve(&rest),
+        inheritance::ARGUMENT => inheritance::heir(&rest),
+        _ => return None,
+    };
+    Some(match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            eprintln!("benches, second process: {failure}");
+            eprintln!("benches, {}: {failure}", role.display());
             ExitCode::FAILURE
         }
     })

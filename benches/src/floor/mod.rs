@@ -6,10 +6,12 @@
 //! * `system_v.rs`: shmget, shmat, shmctl;
 //! * `memfd.rs`: memfd_create, ftruncate, fcntl, mmap;
 //! * `socket.rs`: sendmsg and recvmsg with a descriptor;
-//! * `futex.rs`: futex.
+//! * `futex.rs`: futex;
+//! * `process.rs`: fork, waitpid, pidfd_getfd, and open in /proc.
 
 pub(crate) mod futex;
 pub(crate) mod memfd;
 pub(crate) mod memory;
+pub(crate) mod process;
 pub(crate) mod socket;
 pub(crate) mod system_v;

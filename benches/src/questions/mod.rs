@@ -4,6 +4,8 @@
 pub(crate) mod bulk_copy;
 pub(crate) mod descriptors;
 pub(crate) mod hand_over;
+pub(crate) mod hand_over_peer;
+pub(crate) mod inheritance;
 pub(crate) mod joining;
 pub(crate) mod peer;
 pub(crate) mod ping_pong;
@@ -36,7 +38,8 @@ pub fn prepare(question: Question, place: Place, effort: Effort) -> Result<Vec<V
         Question::HandOver => {
             let other = other()?;
             let regions = REGIONS.into_iter().map(|size| hand_over::entries(&other, size));
-            regions.chain([descriptors::entries(), simulated::entries()]).collect()
+            let inherited = REGIONS.into_iter().map(inheritance::entries);
+            regions.chain(inherited).chain([descriptors::entries(), simulated::entries()]).collect()
         }
         Question::BulkCopy => bulk_copy::sizes(effort.largest).map(bulk_copy::entries).collect(),
         Question::PingPong => Ok(vec![ping_pong::entries(&other()?)?]),
