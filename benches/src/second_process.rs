@@ -20,11 +20,13 @@ use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 use rustix::process::{Pid, PidfdFlags, Signal, getppid, pidfd_open, set_parent_process_death_signal};
 
 use crate::Failure;
+use crate::clock::Clock;
 use crate::memory::Invitation;
-use crate::orders::{Join, Order, PartName, receive_answer, receive_order, send_answer, send_order};
+use crate::orders::{Answer, Join, Order, PartName, receive_answer, receive_order, send_answer, send_order};
 use crate::parts::{self, Part};
 use crate::place::{Place, pin};
 use crate::questions::inheritance;
+use crate::usage::Usage;
 
 /// The hidden argument that makes a program the second process.
 const ARGUMENT: &str = "--second-process";
@@ -93,7 +95,7 @@ impl SecondProcess {
 
     fn join_with(&self, join: Join, descriptors: &[BorrowedFd<'_>]) -> Result<usize, Failure> {
         send_order(self.control.as_fd(), &Order::Join(join), descriptors)?;
-        self.answer()?;
+        receive_answer(&self.control)?;
         let part = self.parts.get();
         self.parts.set(part + 1);
         Ok(part)
@@ -104,9 +106,12 @@ impl SecondProcess {
         send_order(self.control.as_fd(), &Order::Run { part, count }, &[])
     }
 
-    /// Waits until it has done what it was told.
-    pub(crate) fn answer(&self) -> Result<u64, Failure> {
-        receive_answer(&self.control)
+    /// Waits until it has done what it was told: the sum of what it has read. What it has used up for that goes
+    /// to the clock.
+    pub(crate) fn answer(&self, clock: &mut Clock) -> Result<u64, Failure> {
+        let answer = receive_answer(&self.control)?;
+        clock.add_usage(answer.usage);
+        Ok(answer.sum)
     }
 
     /// Starts the thread that notices an end that nobody asked for.
@@ -182,12 +187,14 @@ fn serve(arguments: &[OsString]) -> Result<(), Failure> {
         let answer = match order {
             Order::Join(join) => {
                 parts.push(parts::join(join, descriptors)?);
-                0
+                Answer::default()
             }
             Order::Run { part, count } => {
                 let part =
                     parts.get_mut(part).ok_or_else(|| Failure::new(format!("no part {part} was given")))?;
-                part.run(count)?
+                let before = Usage::now()?;
+                let sum = part.run(count)?;
+                Answer { sum, usage: Usage::now()? - before }
             }
         };
         send_answer(control, answer)?;

@@ -44,6 +44,38 @@ impl Child {
     }
 }
 
+/// A child that sleeps until it is killed, on drop or when this process ends.
+#[derive(Debug)]
+pub(crate) struct Sleeper(libc::pid_t);
+
+impl Sleeper {
+    /// `fork()`, and `pause()` in the child.
+    pub(crate) fn start() -> Result<Self, Failure> {
+        // SAFETY: getpid(2) takes nothing.
+        let parent = unsafe { libc::getpid() };
+        let child = fork(|| {
+            // SAFETY: the kernel is asked for a signal, which is a number.
+            unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) };
+            // SAFETY: getppid(2) takes nothing. The parent may have ended before the line above.
+            while unsafe { libc::getppid() } == parent {
+                // SAFETY: pause(2) takes nothing.
+                unsafe { libc::pause() };
+            }
+            true
+        })?;
+        Ok(Self(child.0))
+    }
+}
+
+impl Drop for Sleeper {
+    fn drop(&mut self) {
+        // SAFETY: our child, not yet waited for, so the number is still its own.
+        unsafe { libc::kill(self.0, libc::SIGKILL) };
+        // SAFETY: no status is asked for.
+        unsafe { libc::waitpid(self.0, std::ptr::null_mut(), 0) };
+    }
+}
+
 /// `fcntl(fd, F_SETFD, 0)` in the child that `command` starts: the descriptor stays open behind the exec.
 pub(crate) fn keep_open(command: &mut Command, fd: BorrowedFd<'_>) {
     let number = fd.as_raw_fd();

@@ -157,7 +157,7 @@ impl Subject for Giver {
             self.give()?;
             clock.tick();
         }
-        self.other.answer().map(drop)
+        self.other.answer(clock).map(drop)
     }
 }
 

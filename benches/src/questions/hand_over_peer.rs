@@ -53,7 +53,7 @@ impl Subject for PeerGiver {
             self.give()?;
             clock.tick();
         }
-        self.other.answer().map(drop)
+        self.other.answer(clock).map(drop)
     }
 }
 
