@@ -24,6 +24,8 @@ mod memory;
 mod orders;
 mod parts;
 mod payload;
+#[cfg(feature = "peers")]
+mod peers;
 mod place;
 mod question;
 mod questions;

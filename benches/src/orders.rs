@@ -36,8 +36,8 @@ pub(crate) struct Join {
     pub(crate) size: usize,
     /// The id of a segment.
     pub(crate) id: Option<i32>,
-    /// Where an `ipc-channel` server listens.
-    pub(crate) server: Option<String>,
+    /// The name under which a peer's server, memory or service is found.
+    pub(crate) name: Option<String>,
     /// Descriptors that follow.
     pub(crate) descriptors: usize,
 }
@@ -84,6 +84,9 @@ pub(crate) enum PartName {
     BytesPeer,
     /// Read messages that `ipc-channel` puts into shared memory.
     MemoryPeer,
+    /// A part of another peer.
+    #[cfg(feature = "peers")]
+    Peer(crate::peers::PeerPart),
 }
 
 /// More than any order is long.

@@ -32,6 +32,8 @@ pub(crate) fn join(join: Join, descriptors: Vec<OwnedFd>) -> Result<Box<dyn Part
         PartName::Stream => throughput::stream_reader(given),
         PartName::BytesPeer => throughput::bytes_peer(&mut given),
         PartName::MemoryPeer => throughput::memory_peer(&mut given),
+        #[cfg(feature = "peers")]
+        PartName::Peer(part) => crate::peers::join(part, &mut given),
     }
 }
 
@@ -60,8 +62,8 @@ impl Given {
         Invitation::received(self.join.id, fd)
     }
 
-    /// Where an `ipc-channel` server listens.
-    pub(crate) fn server(&mut self) -> Result<String, Failure> {
-        self.join.server.take().ok_or_else(|| Failure::new("a part was given without its server"))
+    /// The name under which the peer's other side is found.
+    pub(crate) fn name(&mut self) -> Result<String, Failure> {
+        self.join.name.take().ok_or_else(|| Failure::new("a part was given without its name"))
     }
 }

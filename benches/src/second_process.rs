@@ -83,14 +83,14 @@ impl SecondProcess {
         let descriptors: Vec<_> =
             invitation.fd.iter().map(OwnedFd::as_fd).chain(more.iter().copied()).collect();
         self.join_with(
-            Join { part, size, id: invitation.id, server: None, descriptors: descriptors.len() },
+            Join { part, size, id: invitation.id, name: None, descriptors: descriptors.len() },
             &descriptors,
         )
     }
 
-    /// Gives it a part that begins with a connection to an `ipc-channel` server.
-    pub(crate) fn join_server(&self, part: PartName, size: usize, server: String) -> Result<usize, Failure> {
-        self.join_with(Join { part, size, id: None, server: Some(server), descriptors: 0 }, &[])
+    /// Gives it a part that begins at a name.
+    pub(crate) fn join_named(&self, part: PartName, size: usize, name: String) -> Result<usize, Failure> {
+        self.join_with(Join { part, size, id: None, name: Some(name), descriptors: 0 }, &[])
     }
 
     fn join_with(&self, join: Join, descriptors: &[BorrowedFd<'_>]) -> Result<usize, Failure> {

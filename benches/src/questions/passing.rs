@@ -42,7 +42,7 @@ pub(super) fn entries(other: &Rc<SecondProcess>, size: usize) -> Result<Vec<Entr
 }
 
 /// The floor of peers that share without copying.
-pub(super) const IN_PLACE: &str = "memfd, in place";
+pub(crate) const IN_PLACE: &str = "memfd, in place";
 
 /// A writer that passes each message by `pass`.
 fn passer(

@@ -38,6 +38,8 @@ pub(super) fn groups(place: Place) -> Vec<Preparation> {
         }
         ping_pong_kernel::add(&mut group, &other, place, false)?;
         group.entries.push(ping_pong_peer::entry(&other)?);
+        #[cfg(feature = "peers")]
+        group.entries.extend(crate::peers::ping_pong(&other)?);
         Ok(group)
     };
     let together = move || -> Result<Group, Failure> {
@@ -147,7 +149,7 @@ fn in_memory<M: Model>(
 ) -> Result<Entry, Failure> {
     let (memory, invitation) = M::create(0)?;
     let part = other.join(PartName::Words(M::ID, waiting), 0, &invitation, &[])?;
-    let work = InMemory { other: Rc::clone(other), part, memory, waiting, said: 0 };
+    let work = InMemory::new(other, part, memory, waiting);
     Ok(match M::ID.role() {
         Role::Floor => Entry::floor(subject, 0, work),
         _ => Entry::ours(subject, 0, work),
@@ -155,7 +157,7 @@ fn in_memory<M: Model>(
 }
 
 /// Both words are counted up from 0; each side knows what it has said last.
-struct InMemory<M> {
+pub(crate) struct InMemory<M> {
     /// Where the answering side is.
     other: Rc<SecondProcess>,
     /// The answering side.
@@ -169,6 +171,11 @@ struct InMemory<M> {
 }
 
 impl<M: Memory> InMemory<M> {
+    /// Plays against a part that waits in the same way.
+    pub(crate) fn new(other: &Rc<SecondProcess>, part: usize, memory: M, waiting: Waiting) -> Self {
+        Self { other: Rc::clone(other), part, memory, waiting, said: 0 }
+    }
+
     #[inline]
     fn there_and_back(&mut self) {
         self.said = self.said.wrapping_add(1);
@@ -192,13 +199,20 @@ impl<M: Memory> Subject for InMemory<M> {
 }
 
 /// The second process: says what it has heard.
-struct InMemoryThere<M> {
+pub(crate) struct InMemoryThere<M> {
     /// The words.
     memory: M,
     /// How to wait for them.
     waiting: Waiting,
     /// The last word heard.
     heard: u32,
+}
+
+impl<M> InMemoryThere<M> {
+    /// Answers in this memory.
+    pub(crate) fn new(memory: M, waiting: Waiting) -> Self {
+        Self { memory, waiting, heard: 0 }
+    }
 }
 
 impl<M: Memory> Part for InMemoryThere<M> {
@@ -217,6 +231,6 @@ impl<M: Memory> Part for InMemoryThere<M> {
 pub(crate) fn answerer(model: ModelId, waiting: Waiting, mut given: Given) -> Result<Box<dyn Part>, Failure> {
     let invitation = given.invitation();
     with_model!(model, M => {
-        Ok(Box::new(InMemoryThere { memory: M::join(invitation, 0)?, waiting, heard: 0 }))
+        Ok(Box::new(InMemoryThere::new(M::join(invitation, 0)?, waiting)))
     })
 }

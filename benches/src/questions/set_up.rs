@@ -32,7 +32,7 @@ pub(super) fn entries(size: usize) -> Result<Vec<Entry>, Failure> {
         Alone(move || work(&bytes))
     };
     let in_bytes = size as u64;
-    Ok(vec![
+    let entries = vec![
         Entry::floor("System V", in_bytes, with(system_v_raw)),
         Entry::ours("System V", in_bytes, with(system_v_ours)),
         Entry::floor("memfd, sealed", in_bytes, with(memfd_raw)),
@@ -41,7 +41,10 @@ pub(super) fn entries(size: usize) -> Result<Vec<Entry>, Failure> {
         Entry::floor("POSIX shared memory", in_bytes, with(posix)),
         Entry::model("mmap, anonymous and shared", in_bytes, with(anonymous)),
         Entry::peer("ipc-channel shared memory", in_bytes, "memfd, sealed", with(peer)),
-    ])
+    ];
+    #[cfg(feature = "peers")]
+    let entries = entries.into_iter().chain(crate::peers::set_up(size)?).collect();
+    Ok(entries)
 }
 
 fn system_v_raw(bytes: &[u8]) -> Result<(), Failure> {

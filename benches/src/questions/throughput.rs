@@ -53,6 +53,8 @@ pub(super) fn entries(other: &Rc<SecondProcess>, size: usize) -> Result<Vec<Entr
     let writer = Writer::new(other, part, size, send);
     entries.push(Entry::peer("ipc-channel shared memory", in_bytes, "memfd passed, fresh", writer));
     entries.extend(passing::entries(other, size)?);
+    #[cfg(feature = "peers")]
+    entries.push(crate::peers::throughput(other, size)?);
     Ok(entries)
 }
 
@@ -106,7 +108,7 @@ impl<S: FnMut(&[u8]) -> Result<(), Failure>> Subject for Writer<S> {
 }
 
 /// The slots of a ring of messages of `size`: a mebibyte in all where that gives between 2 and 1024 slots.
-pub(super) fn slots(size: usize) -> u32 {
+pub(crate) fn slots(size: usize) -> u32 {
     u32::try_from(((1 << 20) / size).clamp(2, 1024)).unwrap_or(2)
 }
 
@@ -211,7 +213,7 @@ impl<M: Memory> RingEnd<M> {
 }
 
 /// The second process: reads messages, each by `read_sum`, and adds their sums up.
-pub(super) struct Reader<R>(pub(super) R);
+pub(crate) struct Reader<R>(pub(crate) R);
 
 impl<R: FnMut() -> Result<u64, Failure>> Part for Reader<R> {
     fn run(&mut self, count: u64) -> Result<u64, Failure> {
