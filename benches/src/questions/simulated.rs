@@ -111,5 +111,5 @@ impl Pair {
 }
 
 fn data(code: u32, payload: Payload) -> TransactionData {
-    TransactionData { target: 0, code, flags: TransactionFlags::NONE, payload }
+    TransactionData::new(0, code, payload).flags(TransactionFlags::NONE)
 }
