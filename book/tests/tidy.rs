@@ -7,7 +7,7 @@ use std::process::Command;
 use book::workspace;
 
 /// The files that may hold `unsafe`, each with the promise that it exists to make.
-const UNSAFE_FILES: [(&str, &str); 34] = [
+const UNSAFE_FILES: &[(&str, &str)] = &[
     ("benches/src/floor/futex.rs", "the raw floor: futex(2)"),
     ("benches/src/floor/memfd.rs", "the raw floor: memfd_create(2), fcntl(2)"),
     ("benches/src/floor/memory.rs", "the raw floor: mmap(2), and memory through raw pointers"),
@@ -18,6 +18,7 @@ const UNSAFE_FILES: [(&str, &str); 34] = [
     ("fd-shm/examples/fd_06_out_of_range.rs", "a plain reader's look behind the end of a file"),
     ("fd-shm/examples/fd_07_maps_lines.rs", "a private mapping, to show that it shares nothing"),
     ("fd-shm/examples/fd_08_server_client_broken.rs", "a private mapping, to show that it shares nothing"),
+    ("fd-shm/examples/fd_15_fork.rs", "fork(2) is what it shows, and is unsafe in Rust"),
     ("fd-shm/examples/fd_21_robust_mutex.rs", "the promise that only trusted peers have the mutex"),
     ("fd-shm/examples/fd_22_lock_for_strangers.rs", "that promise, broken to show what it is for"),
     ("fd-shm/src/ashmem/device.rs", "the ioctls of /dev/ashmem, which no crate wraps, and its mappings"),
@@ -26,14 +27,21 @@ const UNSAFE_FILES: [(&str, &str); 34] = [
         "fd-shm/src/handover/inherit.rs",
         "what may run between fork and exec, and whose an inherited number is",
     ),
+    ("fd-shm/src/handover/recvmsg.rs", "an owner for every descriptor that recvmsg(2) installs"),
+    ("fd-shm/src/lock/pthread.rs", "pthread_mutex_init(3), pthread_mutex_clocklock(3), which no crate wraps"),
     ("fd-shm/src/lock/robust.rs", "pthread's mutex in memory that only trusted peers write"),
     ("fd-shm/src/mapping.rs", "the promise that a mapping stays mapped"),
     ("fd-shm/src/shareable.rs", "the promise that a type may lie in shared memory"),
     ("fd-shm/src/sys.rs", "kcmp(2) is wrapped by no crate"),
+    (
+        "fd-shm/tests/ashmem/raw.rs",
+        "fork(2), personality(2), bad pointers, and memory whose touch may be a signal",
+    ),
     ("fd-shm/tests/lock.rs", "fork(2), and fcntl(F_SETLEASE), which no crate wraps"),
     ("fd-shm/tests/purgeable.rs", "fork(2)"),
     ("fd-shm/tests/slot_lock.rs", "fork(2)"),
     ("fd-shm/tests/robust_mutex.rs", "the promise that only this program has the mutex"),
+    ("fd-shm/tests/scm_rights.rs", "setsockopt(SO_PASSPIDFD), which no crate wraps"),
     ("sysv-shm/examples/sysv_02_private_over_fork.rs", "fork(2) is what it shows, and is unsafe in Rust"),
     ("sysv-shm/src/attachment.rs", "the promise that the head of an attachment is a `T`"),
     ("sysv-shm/src/copy.rs", "bulk copies that the compiler cannot see"),

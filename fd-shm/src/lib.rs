@@ -45,10 +45,10 @@
 //!   [`lock::RobustMutex`] for those that do.
 //! * `sys`: [`same_open_file`], a system call that no library wraps.
 //!
-//! `unsafe` is in `copy`, `mapping`, `shareable`, `sys`, `ashmem::device`, `handover::inherit` and
-//! `lock::robust` alone. What is left out: anything that trusts a peer, except the robust mutex, which takes an `unsafe` promise for it. A
-//! peer can write any bytes at any moment, so nothing read from a region is used as an index, a length or an
-//! address unchecked.
+//! `unsafe` is in `copy`, `mapping`, `shareable`, `sys`, `ashmem::device`, two files of `handover`, and two of
+//! `lock` alone. What is left out: anything that trusts a peer, except the robust mutex, which takes an `unsafe`
+//! promise for it. A peer can write any bytes at any moment, so nothing read from a region is used as an index,
+//! a length or an address unchecked.
 
 mod error;
 

@@ -3,10 +3,11 @@
 #![allow(unsafe_code)]
 
 use std::fmt::Write;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::time::{Duration, Instant};
 use std::{env, fs, io, thread};
 
 use fd_shm::lock::RobustMutex;
@@ -159,6 +160,33 @@ fn a_thread_that_ends_inside_counts_as_a_death_and_the_page_stays() {
     drop(ledger);
     let another = self::ledger();
     drop(another.lock().expect("another mutex"));
+}
+
+#[test]
+fn a_wait_with_a_limit_ends_and_hears_of_a_death_like_any_other() {
+    let ledger = ledger();
+    let soon = Duration::from_millis(5);
+    let inside = ledger.lock_timeout(Duration::ZERO).expect("a new mutex, asked once");
+    let checked = ledger.lock_timeout(soon).expect_err("held by this thread");
+    assert_eq!(checked.raw_os_error(), Some(libc::EDEADLK));
+    let began = Instant::now();
+    let refused = thread::scope(|scope| {
+        scope.spawn(|| ledger.lock_timeout(soon).expect_err("held")).join().expect("it ends")
+    });
+    assert!(refused.is_timed_out() && began.elapsed() >= soon, "{refused}");
+    let number = ledger.as_fd().as_raw_fd();
+    let text = format!(
+        "pthread_mutex_clocklock(descriptor {number}, 5ms): ETIMEDOUT, somebody else held it all the while"
+    );
+    assert_eq!(refused.to_string(), text);
+    drop(inside);
+    thread::scope(|scope| {
+        let owner = || std::mem::forget(ledger.lock_timeout(Duration::MAX).expect("free, and no limit"));
+        scope.spawn(owner).join().expect("it ends");
+    });
+    let mut inside = ledger.lock_timeout(Duration::from_secs(60)).expect("left by the dead");
+    assert!(inside.owner_died());
+    inside.make_consistent().expect("held, after a death");
 }
 
 #[test]

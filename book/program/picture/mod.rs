@@ -2,6 +2,10 @@
 
 mod drawing;
 pub mod lifetime;
+pub mod permitted;
 pub mod rendezvous;
 pub mod sequence;
+pub mod tables;
 pub mod translation;
+pub mod turns;
+pub mod ways;

@@ -1,7 +1,7 @@
 //! What a hostile peer can send and write, chosen by the fuzzer: sizes, seals, bytes, messages, offsets.
 //!
-//! `cargo +nightly fuzz run hostile_peer` in `fd-shm/`. It finds what panics, crashes or hangs; whether the answers
-//! are right is for `tests/hostile.rs`, which has a model.
+//! `RUSTC_BOOTSTRAP=1 cargo fuzz run -s none hostile_peer` in `fd-shm/`. It finds what panics, crashes or hangs;
+//! whether the answers are right is for `tests/hostile.rs`, which has a model.
 
 #![no_main]
 

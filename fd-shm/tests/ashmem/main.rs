@@ -1,0 +1,187 @@
+//! ashmem's rules as scripts: played on the crate's state machine, and on the real driver where there is one.
+//!
+//! `scripts/` has them, each named after the rule that it shows, and `recorded/` has what Linux 5.10's own driver
+//! answered to each step. Here, on any machine, the state machine gives those answers. `.ci/real-kernel/ashmem` runs
+//! the same program on that kernel, where the driver has to give them, and to agree on random scripts besides;
+//! with `BLESS=1` it records them.
+
+mod answer;
+mod driver;
+mod mistakes;
+mod process;
+mod random;
+mod raw;
+mod script;
+mod stage;
+mod world;
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::hash::{BuildHasher, RandomState};
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+use std::{env, fs};
+
+use answer::Answer;
+use driver::Driver;
+use mistakes::{MISTAKES, Wrong};
+use process::Troupe;
+use script::Step;
+use world::World;
+
+/// The driver purges the regions of all processes at once, so that one script is played on it at a time.
+static DRIVER: Mutex<()> = Mutex::new(());
+
+/// Where the scripts and records are: `DATA` says so where this crate's folder is not.
+fn folder(name: &str) -> PathBuf {
+    let data = env::var_os("DATA").map(PathBuf::from);
+    data.unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/ashmem")).join(name)
+}
+
+/// The scripts by name, in order.
+fn scripts() -> Vec<(String, Vec<Step>)> {
+    let entries = fs::read_dir(folder("scripts")).expect("a folder of scripts");
+    let mut paths: Vec<_> = entries.map(|entry| entry.expect("an entry").path()).collect();
+    paths.sort();
+    paths
+        .iter()
+        .map(|path| {
+            let text = fs::read_to_string(path).expect("a script");
+            let name = path.file_stem().expect("a name").to_string_lossy().into_owned();
+            let steps = script::parse(&text).unwrap_or_else(|error| panic!("{name}: {error}"));
+            (name, steps)
+        })
+        .collect()
+}
+
+fn transcript(steps: &[Step], answers: &[Answer]) -> String {
+    script::transcript(steps.iter().zip(answers.iter().map(String::as_str)))
+}
+
+fn recorded(name: &str) -> String {
+    fs::read_to_string(folder("recorded").join(format!("{name}.txt")))
+        .unwrap_or_else(|error| panic!("{name} is not recorded ({error}): BLESS=1 .ci/real-kernel/ashmem"))
+}
+
+/// Fails with all scripts that did not give what is recorded.
+fn compare(who: &str, play: impl Fn(&[Step]) -> Vec<Answer>) {
+    let mut wrong = String::new();
+    for (name, steps) in scripts() {
+        let (played, recorded) = (transcript(&steps, &play(&steps)), recorded(&name));
+        if played != recorded {
+            wrong += &format!("\n{name}, recorded:\n{recorded}{name}, {who}:\n{played}");
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong}");
+}
+
+/// Whether there is a driver to ask; says on the real standard error when there is none.
+fn driver_is_here(test: &str) -> bool {
+    let here = Path::new("/dev/ashmem").exists();
+    if !here {
+        use std::io::Write;
+        let reason = "this kernel has no /dev/ashmem; .ci/real-kernel/ashmem boots one that has";
+        writeln!(std::io::stderr(), "{test}: skipped: {reason}").expect("standard error");
+    }
+    here
+}
+
+#[test]
+fn the_state_machine_answers_as_the_driver_did() {
+    compare("the state machine", |steps| stage::play(&mut World::default(), steps));
+}
+
+#[test]
+fn the_driver_answers_as_it_did() {
+    if !driver_is_here("the_driver_answers_as_it_did") {
+        return;
+    }
+    let _alone = DRIVER.lock().unwrap_or_else(PoisonError::into_inner);
+    if env::var_os("BLESS").is_some() {
+        let results = PathBuf::from(env::var_os("RESULTS").expect("where to put the records"));
+        for (name, steps) in scripts() {
+            println!("{name}");
+            let answers = stage::play(&mut Troupe::<Driver>::new(), &steps);
+            fs::write(results.join(format!("{name}.txt")), transcript(&steps, &answers)).expect("written");
+        }
+        return;
+    }
+    compare("the driver now", |steps| stage::play(&mut Troupe::<Driver>::new(), steps));
+}
+
+/// A number out of the environment.
+fn number(name: &str) -> Option<u64> {
+    env::var(name).ok().map(|text| text.parse().unwrap_or_else(|_| panic!("{name}={text} is no number")))
+}
+
+/// What random scripts must have met: calls, and their answers.
+const MET: [(&str, &[&str]); 9] = [
+    ("pin", &["not purged", "WAS PURGED", "EINVAL", "EFAULT"]),
+    ("unpin", &["ok", "EINVAL", "EFAULT"]),
+    ("pin_status", &["pinned", "unpinned", "EINVAL"]),
+    ("purge_all", &["0 pages", "2 pages", "EPERM"]),
+    ("mmap", &["ok", "EINVAL", "EPERM"]),
+    ("mprotect", &["ok", "EACCES"]),
+    ("load", &["0", "SIGBUS", "SIGSEGV"]),
+    ("set_mask", &["ok", "EINVAL"]),
+    ("lseek", &["1p", "EINVAL", "EBADF", "ENXIO"]),
+];
+
+#[test]
+fn random_scripts_are_answered_alike() {
+    if !driver_is_here("random_scripts_are_answered_alike") {
+        return;
+    }
+    let _alone = DRIVER.lock().unwrap_or_else(PoisonError::into_inner);
+    let seed =
+        number("SEED").unwrap_or_else(|| u64::from(std::process::id()) ^ RandomState::new().hash_one(0));
+    let cases = number("CASES").map_or(2000, |cases| u32::try_from(cases).expect("CASES is no such number"));
+    println!("SEED={seed} CASES={cases}");
+    let tally = RefCell::new(BTreeMap::<(String, String), u32>::new());
+    let scripts = Cell::new(0_u32);
+    let met = |script: &[Step], answers: &[Answer]| {
+        for (step, answer) in script.iter().zip(answers) {
+            let verb = step.call.to_string().split(' ').next().expect("a verb").to_owned();
+            *tally.borrow_mut().entry((verb, answer.clone())).or_default() += 1;
+        }
+        scripts.set(scripts.get() + 1);
+        if scripts.get().is_multiple_of(100) {
+            println!("{} scripts", scripts.get());
+        }
+    };
+    let model = |script: &[Step]| stage::play(&mut World::default(), script);
+    let driver = |script: &[Step]| stage::play(&mut Troupe::<Driver>::new(), script);
+    if let Some(script) = random::disagreement(seed, cases, [&model, &driver], &met) {
+        let (model, driver) = (transcript(&script, &model(&script)), transcript(&script, &driver(&script)));
+        panic!("SEED={seed}: the state machine:\n{model}the driver:\n{driver}");
+    }
+    let tally = tally.into_inner();
+    println!("SEED={seed}: {} scripts, {} steps", scripts.get(), tally.values().sum::<u32>());
+    let wanted = MET.iter().flat_map(|(verb, answers)| answers.iter().map(move |answer| (*verb, *answer)));
+    let missing: Vec<_> = wanted
+        .filter(|(verb, answer)| !tally.contains_key(&((*verb).to_owned(), (*answer).to_owned())))
+        .collect();
+    assert!(missing.is_empty() || cases < 200, "SEED={seed}: never met: {missing:?}");
+}
+
+#[test]
+fn a_wrong_world_is_found_out() {
+    for mistake in MISTAKES {
+        let right = |script: &[Step]| stage::play(&mut World::default(), script);
+        let wrong = |script: &[Step]| stage::play(&mut Wrong::new(mistake), script);
+        let script = random::disagreement(1, 500, [&right, &wrong], &|_, _| ());
+        let script = script.unwrap_or_else(|| panic!("not found: {}", mistake.0));
+        let found = transcript(&script, &right(&script));
+        println!("{}:\n{found}", mistake.0);
+        assert!(script.len() <= 8, "{}: no shorter than this:\n{found}", mistake.0);
+    }
+}
+
+#[test]
+fn a_script_is_what_it_says() {
+    for (name, steps) in scripts() {
+        for step in &steps {
+            assert_eq!(step.to_string().parse().as_ref(), Ok(step), "{name}");
+        }
+    }
+}
