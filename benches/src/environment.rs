@@ -70,7 +70,7 @@ fn has_word(text: &str, word: &str) -> bool {
 }
 
 /// The word in brackets.
-fn chosen(text: &str) -> String {
+pub(crate) fn chosen(text: &str) -> String {
     let inside = text.split_once('[').and_then(|(_, rest)| rest.split_once(']'));
     inside.map_or("unknown", |(word, _)| word).to_owned()
 }

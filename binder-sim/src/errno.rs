@@ -23,6 +23,8 @@ errnos! {
     EPERM = 1,
     /// No such process: the target has no mapping to receive into.
     ESRCH = 3,
+    /// A signal came while the call waited.
+    EINTR = 4,
     /// No such descriptor in the table.
     EBADF = 9,
     /// Nothing to read, and the caller did not want to wait.
@@ -41,6 +43,8 @@ errnos! {
     ENOSPC = 28,
     /// Out of turn: a reply that nobody waits for, a call while waiting for another.
     EPROTO = 71,
+    /// Nobody here can say who the sender is: there is no security module that could.
+    EOPNOTSUPP = 95,
 }
 
 impl Errno {

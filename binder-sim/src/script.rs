@@ -78,7 +78,7 @@ impl Action {
     /// Writes these commands and reads nothing.
     pub fn write(commands: impl IntoIterator<Item = Command>) -> Action {
         let write = commands.into_iter().map(Say::Command).collect();
-        Action::WriteRead { thread: 0, write, read: Read { size: 0, nonblock: true } }
+        Action::WriteRead { thread: 0, write, read: Read::NONE }
     }
 
     /// Reads what there is, without waiting.
@@ -96,7 +96,7 @@ impl Action {
     pub fn free_and_write(commands: impl IntoIterator<Item = Command>) -> Action {
         let mut write = alloc::vec![Say::FreeLast];
         write.extend(commands.into_iter().map(Say::Command));
-        Action::WriteRead { thread: 0, write, read: Read { size: 0, nonblock: true } }
+        Action::WriteRead { thread: 0, write, read: Read::NONE }
     }
 }
 

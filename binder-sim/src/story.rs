@@ -35,9 +35,9 @@ pub fn before(translation: Translation) -> Result<(World, Pid, Pid), Error> {
     world.open_at(receiver, 5, "config", ())?;
     world.set_context_manager(receiver, ObjectFlags::ACCEPTS_FDS)?;
     let enter = vec![Command::EnterLooper];
-    world.write_read(receiver, enter, Read { size: 0, nonblock: true })?;
+    world.write_read(receiver, enter, Read::NONE)?;
     // A thread's first call comes back at once; this one is not part of the story.
-    world.write_read(sender, vec![], Read { size: 0, nonblock: true })?;
+    world.write_read(sender, vec![], Read::NONE)?;
     Ok((world, sender, receiver))
 }
 
@@ -78,13 +78,13 @@ pub fn one_descriptor(translation: Translation) -> Result<(World, Trace), Error>
     let reply = TransactionData::new(0, 0, Payload::new()).flags(TransactionFlags::NONE);
     let mut answer = vec![Command::Reply(reply)];
     answer.splice(0..0, buffer.map(Command::FreeBuffer));
-    world.write_read(receiver, answer, Read { size: 0, nonblock: true })?;
+    world.write_read(receiver, answer, Read::NONE)?;
     world.run();
     let read = world.take_returned(sender);
     let buffer =
         read.and_then(|read| read.returns.iter().find_map(Return::delivered).map(|reply| reply.buffer));
     let trace = world.take_trace().unwrap_or_else(|| Trace::new(translation, "sender", "receiver"));
     let free = buffer.map(Command::FreeBuffer).into_iter().collect();
-    world.write_read(sender, free, Read { size: 0, nonblock: true })?;
+    world.write_read(sender, free, Read::NONE)?;
     Ok((world, trace))
 }

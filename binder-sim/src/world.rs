@@ -6,19 +6,21 @@
 
 mod backend;
 mod check;
+mod device;
 mod file;
+mod notes;
 mod pair;
 mod process;
 
 pub use file::File;
 pub use pair::RoundTrip;
-pub use process::Pid;
+pub use process::{Caller, Pid};
 
-use crate::driver::{Device, Driver, Input, ProcessId, Read, ThreadId, Translation, WriteRead};
+use crate::driver::{Driver, Input, ProcessId, Profile, ThreadId, Translation, WriteRead};
 use crate::errno::Errno;
 use crate::error::Error;
 use crate::fd_table::FdTable;
-use crate::protocol::{Command, ExtendedError, ObjectFlags};
+use crate::protocol::Answer;
 use crate::trace::Trace;
 use alloc::collections::VecDeque;
 use alloc::format;
@@ -27,18 +29,17 @@ use alloc::vec::Vec;
 use file::Watch;
 use process::Process;
 
-/// Where each process maps the device: the same everywhere, so that a page shows the same address everywhere.
-const MAPPING_BASE: u64 = 0x7000_0000;
-
-/// What the driver answered to an input that is answered at once.
+/// An open of the device, as the world remembers it.
 #[derive(Debug)]
-enum Answer {
-    /// An open.
-    Opened(ProcessId),
-    /// Success or an errno.
-    Done(Result<(), Errno>),
-    /// The extended error.
-    ExtendedError(ExtendedError),
+struct Open<T> {
+    /// The driver's number for it.
+    id: ProcessId,
+    /// Who opened it.
+    opener: Pid,
+    /// Whether any number, or any message, still holds it.
+    watch: Watch<T>,
+    /// Nobody does, and the driver knows.
+    is_closed: bool,
 }
 
 /// A machine with Binder: processes, their tables, and one driver. `T` is what an open file is.
@@ -59,7 +60,7 @@ enum Answer {
 /// let memory = world.open(client, "memory", ())?;
 ///
 /// let call = TransactionData::new(0, 1, Payload::objects([Object::fd(memory)]));
-/// assert!(world.write_read(client, vec![Command::Transaction(call)], Read { size: 0, nonblock: true })?.is_some());
+/// assert!(world.write_read(client, vec![Command::Transaction(call)], Read::NONE)?.is_some());
 /// let read = world.write_read(server, vec![], Read::NOW)?.expect("there is something to read");
 /// let Some(Return::Transaction(call)) = read.returns.last() else { panic!("{read:?}") };
 /// assert!(matches!(call.payload.objects[0].object, Object::Fd { fd: 1, .. }), "the server's lowest free number");
@@ -71,32 +72,49 @@ pub struct World<T = ()> {
     /// The driver.
     driver: Driver<File<T>>,
     /// The processes; a pid is a place in this list, counted from [`Pid::FIRST`].
-    processes: Vec<Process<File<T>>>,
-    /// For each open, by [`ProcessId::index`], whose it is.
-    openers: Vec<Pid>,
+    processes: Vec<Process<T>>,
+    /// The opens, by [`ProcessId::index`].
+    opens: Vec<Open<T>>,
     /// The threads that may go on, in the order in which they were woken.
     ready: VecDeque<ThreadId>,
     /// What came out of calls and has not been asked for.
     returned: Vec<(ThreadId, WriteRead)>,
+    /// What came out of other ioctls and has not been asked for.
+    answered: Vec<(ThreadId, Result<Answer, Errno>)>,
+    /// The driver's number for the last open.
+    opened: Option<ProcessId>,
     /// The last answer of the driver to an input that is answered at once.
-    answer: Option<Answer>,
+    done: Option<Result<(), Errno>>,
     /// Every file that was opened, for the count.
     ledger: Vec<Watch<T>>,
+    /// What closes have left to do is done at once.
+    is_eager: bool,
+    /// A device has been sent to somebody: its last reference may go with a message.
+    devices_travel: bool,
     /// What happened, if it is being written down.
     trace: Option<Trace>,
 }
 
 impl<T> World<T> {
-    /// A machine without processes.
+    /// A machine without processes, with the newest kernel's driver.
     pub fn new(translation: Translation) -> World<T> {
+        World::with_profile(Profile::default(), translation)
+    }
+
+    /// A machine without processes, with the driver of the kernel `profile`.
+    pub fn with_profile(profile: Profile, translation: Translation) -> World<T> {
         World {
-            driver: Driver::new(translation),
+            driver: Driver::new(profile, translation),
             processes: Vec::new(),
-            openers: Vec::new(),
+            opens: Vec::new(),
             ready: VecDeque::new(),
             returned: Vec::new(),
-            answer: None,
+            answered: Vec::new(),
+            opened: None,
+            done: None,
             ledger: Vec::new(),
+            is_eager: true,
+            devices_travel: false,
             trace: None,
         }
     }
@@ -111,6 +129,22 @@ impl<T> World<T> {
         let pid = Pid::from_index(self.processes.len());
         self.processes.push(Process::new(name, euid));
         pid
+    }
+
+    /// `fork`: a process with a copy of the table of `parent`. Opens of the device are shared, mappings are not.
+    ///
+    /// # Errors
+    /// `ESRCH`: no such process.
+    pub fn fork(&mut self, parent: Pid, name: &str) -> Result<Pid, Error> {
+        let table = self.table_mut(parent, &|| format!("fork(pid {parent})"))?.clone();
+        let (device_fd, euid) = {
+            let parent = &self.processes[parent.index()];
+            (parent.device_fd, parent.euid)
+        };
+        let child = self.spawn_as(name, euid);
+        let process = &mut self.processes[child.index()];
+        (process.table, process.device_fd) = (Some(table), device_fd);
+        Ok(child)
     }
 
     /// The name of a process.
@@ -128,13 +162,15 @@ impl<T> World<T> {
     /// # Errors
     /// `ESRCH`: no such process. `EMFILE`: its table is full.
     pub fn open(&mut self, pid: Pid, label: &str, content: T) -> Result<u32, Error> {
-        let call = || format!("open(pid {pid}, {label:?})");
-        let file = File::new(label, content);
-        self.watch(&file);
-        let table = self.table_mut(pid, &call)?;
-        let full = |errno| Error::new(call(), errno, "every number below the limit is in use");
-        let number = table.get_unused_fd_flags().map_err(full)?;
-        Ok(table.fd_install(number, file, false))
+        self.install_new(pid, File::new(label, content))
+    }
+
+    /// `open(label, O_PATH)`: a number that cannot be handed to anybody.
+    ///
+    /// # Errors
+    /// `ESRCH`: no such process. `EMFILE`: its table is full.
+    pub fn open_path(&mut self, pid: Pid, label: &str) -> Result<u32, Error> {
+        self.install_new(pid, File::path(label))
     }
 
     /// Opens a file under exactly this number.
@@ -149,18 +185,31 @@ impl<T> World<T> {
         self.table_mut(pid, &call)?.open_at(fd, file).map_err(taken)
     }
 
-    /// `close(fd)`. Closing the device's number is the last close of that open.
+    /// `dup(fd)`: another number for the same open file, the lowest free one.
+    ///
+    /// # Errors
+    /// `ESRCH`: no such process. `EBADF`: nothing is open there. `EMFILE`: its table is full.
+    pub fn dup(&mut self, pid: Pid, fd: u32) -> Result<u32, Error> {
+        let call = || format!("dup(pid {pid}, {fd})");
+        let table = self.table_mut(pid, &call)?;
+        let file = table.get(fd).cloned().ok_or(Errno::EBADF);
+        let dup = file.and_then(|file| {
+            let number = table.get_unused_fd_flags()?;
+            Ok(table.fd_install(number, file, false))
+        });
+        dup.map_err(|errno| Error::new(call(), errno, "nothing is open there, or every number is in use"))
+    }
+
+    /// `close(fd)`. Of a device, its threads come back from their reads; with the last number it is released.
     ///
     /// # Errors
     /// `ESRCH`: no such process. `EBADF`: nothing is open there.
     pub fn close(&mut self, pid: Pid, fd: u32) -> Result<(), Error> {
         let call = || format!("close(pid {pid}, {fd})");
         let bad = |errno| Error::new(call(), errno, "nothing is open under this number");
-        self.table_mut(pid, &call)?.close(fd).map_err(bad)?;
-        let process = &mut self.processes[pid.index()];
-        if process.device_fd == Some(fd) {
-            process.device_fd = None;
-            self.close_device(pid);
+        let file = self.table_mut(pid, &call)?.close(fd).map_err(bad)?;
+        if file.as_device().is_some() {
+            self.closed_device(file);
         }
         Ok(())
     }
@@ -172,126 +221,6 @@ impl<T> World<T> {
     pub fn set_limit(&mut self, pid: Pid, limit: u32) -> Result<(), Error> {
         self.table_mut(pid, &|| format!("setrlimit(pid {pid}, {limit})"))?.set_limit(limit);
         Ok(())
-    }
-
-    /// `open("/dev/binder")`: takes a number, like any open file.
-    ///
-    /// # Errors
-    /// `ESRCH`: no such process. `EBUSY`: it has the device open. `EMFILE`: its table is full.
-    pub fn open_device(&mut self, pid: Pid) -> Result<u32, Error>
-    where
-        T: Default,
-    {
-        let call = || format!("open(pid {pid}, \"/dev/binder\")");
-        self.table_mut(pid, &call)?;
-        if self.processes[pid.index()].open.is_some() {
-            return Err(Error::new(call(), Errno::EBUSY, "the process has the device open already"));
-        }
-        let fd = self.open(pid, "/dev/binder", T::default())?;
-        let process = &mut self.processes[pid.index()];
-        process.device_fd = Some(fd);
-        let (device, euid, comm) = (Device::Binder, process.euid, process.name.clone());
-        self.handle(Input::Open { device, pid: pid.raw(), euid, comm });
-        if let Some(Answer::Opened(open)) = self.answer.take() {
-            self.processes[pid.index()].open = Some(open);
-            self.openers.resize(self.openers.len().max(open.index() + 1), pid);
-            self.openers[open.index()] = pid;
-        }
-        Ok(fd)
-    }
-
-    /// `mmap` of the device: room to receive `size` bytes of transactions.
-    ///
-    /// # Errors
-    /// `EBADF`: the device is not open. `EBUSY`: it is mapped already. `EINVAL`: `size` is 0.
-    pub fn mmap(&mut self, pid: Pid, size: usize) -> Result<(), Error> {
-        let call = || format!("mmap(pid {pid}, {size})");
-        let process = self.device(pid, &call)?;
-        self.handle(Input::Mmap { process, base: MAPPING_BASE, size });
-        self.done().map_err(|errno| Error::new(call(), errno, "the device can be mapped once, with a size"))
-    }
-
-    /// `ioctl(BINDER_SET_CONTEXT_MGR_EXT)`: the process is reached as handle 0 from now on.
-    ///
-    /// The older `BINDER_SET_CONTEXT_MGR` is the same with [`ObjectFlags::NONE`]: such a manager can never
-    /// receive a descriptor.
-    ///
-    /// # Errors
-    /// `EBADF`: the device is not open. `EBUSY`: there is a manager. `EPERM`: the first had another uid.
-    pub fn set_context_manager(&mut self, pid: Pid, flags: ObjectFlags) -> Result<(), Error> {
-        let call = || format!("ioctl(pid {pid}, BINDER_SET_CONTEXT_MGR_EXT, flags {:#x})", flags.0);
-        let thread = ThreadId { process: self.device(pid, &call)?, tid: pid.raw() };
-        self.handle(Input::SetContextManager { thread, flags });
-        self.done().map_err(|errno| Error::new(call(), errno, "one manager at a time, always of one uid"))
-    }
-
-    /// `ioctl(BINDER_GET_EXTENDED_ERROR)`: why the main thread's last transaction was refused; clears it.
-    ///
-    /// # Errors
-    /// `EBADF`: the device is not open.
-    pub fn extended_error(&mut self, pid: Pid) -> Result<ExtendedError, Error> {
-        self.extended_error_of(pid, pid.raw())
-    }
-
-    /// [`extended_error`](World::extended_error) of the thread `tid`.
-    ///
-    /// # Errors
-    /// `EBADF`: the device is not open.
-    pub fn extended_error_of(&mut self, pid: Pid, tid: u32) -> Result<ExtendedError, Error> {
-        let call = || format!("ioctl(pid {pid}, BINDER_GET_EXTENDED_ERROR)");
-        let thread = ThreadId { process: self.device(pid, &call)?, tid };
-        self.handle(Input::GetExtendedError { thread });
-        match self.answer.take() {
-            Some(Answer::ExtendedError(error)) => Ok(error),
-            _ => Ok(ExtendedError::default()),
-        }
-    }
-
-    /// `ioctl(BINDER_WRITE_READ)` of the main thread: commands, then a read. `None`: the thread waits; what comes
-    /// of it is then to be had from [`take_returned`](World::take_returned).
-    ///
-    /// # Errors
-    /// `EBADF`: the device is not open. `EBUSY`: the thread is inside a call. `EINVAL`: room for less than a
-    /// return.
-    pub fn write_read(
-        &mut self,
-        pid: Pid,
-        write: Vec<Command>,
-        read: Read,
-    ) -> Result<Option<WriteRead>, Error> {
-        self.write_read_of(pid, pid.raw(), write, read)
-    }
-
-    /// [`write_read`](World::write_read) of the thread `tid`.
-    ///
-    /// # Errors
-    /// As there.
-    pub fn write_read_of(
-        &mut self,
-        pid: Pid,
-        tid: u32,
-        write: Vec<Command>,
-        read: Read,
-    ) -> Result<Option<WriteRead>, Error> {
-        let call = || format!("ioctl(pid {pid}, tid {tid}, BINDER_WRITE_READ)");
-        let thread = ThreadId { process: self.device(pid, &call)?, tid };
-        self.note_call(pid, &write, read);
-        let write = self.look_up(pid, write);
-        self.handle(Input::WriteRead { thread, write, read });
-        let refused = "the thread is inside another call, or the room is less than a return";
-        self.done().map_err(|errno| Error::new(call(), errno, refused))?;
-        Ok(self.take_returned_of(thread))
-    }
-
-    /// What came out of the main thread's call that had to wait.
-    pub fn take_returned(&mut self, pid: Pid) -> Option<WriteRead> {
-        self.take_returned_by(pid, pid.raw())
-    }
-
-    /// What came out of the call of thread `tid` that had to wait.
-    pub fn take_returned_by(&mut self, pid: Pid, tid: u32) -> Option<WriteRead> {
-        let process = self.processes.get(pid.index())?.open?;
-        self.take_returned_of(ThreadId { process, tid })
     }
 
     /// How many threads have been woken and have not run yet.
@@ -313,15 +242,20 @@ impl<T> World<T> {
         }
     }
 
-    /// `exit`, or a kill: every number is closed, the device's among them.
+    /// `exit`, or a kill: every number is closed, the device's among them; calls that wait never return.
     ///
     /// # Errors
     /// `ESRCH`: no such process, or it has exited.
     pub fn exit(&mut self, pid: Pid) -> Result<(), Error> {
         self.table_mut(pid, &|| format!("exit(pid {pid})"))?;
         let process = &mut self.processes[pid.index()];
-        (process.table, process.device_fd) = (None, None);
-        self.close_device(pid);
+        process.device_fd = None;
+        let Some(table) = process.table.take() else { return Ok(()) };
+        let devices: Vec<File<T>> =
+            table.iter().map(|(_, file)| file).filter(|file| file.as_device().is_some()).cloned().collect();
+        drop(table);
+        self.kill_threads(pid, &devices);
+        devices.into_iter().for_each(|device| self.closed_device(device));
         Ok(())
     }
 
@@ -344,19 +278,27 @@ impl<T> World<T> {
         &self.driver
     }
 
-    /// The open of a process, as the driver numbers it.
-    pub fn open_of(&self, pid: Pid) -> Option<ProcessId> {
-        self.processes.get(pid.index())?.open
-    }
-
     /// The table of a live process.
     fn table_mut(&mut self, pid: Pid, call: &dyn Fn() -> String) -> Result<&mut FdTable<File<T>>, Error> {
         let gone = || Error::new(call(), Errno::ESRCH, "there is no such process, or it has exited");
         self.processes.get_mut(pid.index()).and_then(|process| process.table.as_mut()).ok_or_else(gone)
     }
 
-    /// The open of a process that has the device open.
-    fn device(&self, pid: Pid, call: &dyn Fn() -> String) -> Result<ProcessId, Error> {
-        self.open_of(pid).ok_or_else(|| Error::new(call(), Errno::EBADF, "the process has no open device"))
+    /// A file that was just opened gets the lowest free number.
+    fn install_new(&mut self, pid: Pid, file: File<T>) -> Result<u32, Error> {
+        let call = || format!("open(pid {pid}, {:?})", file.label());
+        self.watch(&file);
+        let table = self.table_mut(pid, &call)?;
+        let full = |errno| Error::new(call(), errno, "every number below the limit is in use");
+        let number = table.get_unused_fd_flags().map_err(full)?;
+        Ok(table.fd_install(number, file, false))
+    }
+
+    /// Remembers a file, for the count.
+    fn watch(&mut self, file: &File<T>) {
+        if self.ledger.len() == self.ledger.capacity() {
+            self.ledger.retain(|watch| watch.references() > 0);
+        }
+        self.ledger.push(file.watch());
     }
 }

@@ -142,9 +142,15 @@ fn story(path: &'static str, heading: &str) -> Result<(Vec<String>, Vec<Turn>)> 
             lanes.push(party.to_owned());
         }
         let (ended, refused) = (text.contains("was killed"), text.contains("held it all the while"));
-        let last = turns.iter().rev().find(|turn| turn.lane == lane);
-        let enters = last.is_some_and(|turn| turn.inside) || text.starts_with("is inside");
+        let is_in = |lane| {
+            let last = turns.iter().rev().find(|turn: &&Turn| turn.lane == lane);
+            last.is_some_and(|turn| turn.inside)
+        };
+        let enters = is_in(lane) || text.starts_with("is inside");
         let inside = enters && !ended && !text.contains("unlocks");
+        if inside && (0..lanes.len()).any(|other| other != lane && is_in(other)) {
+            bail!("{path}: two are inside when {party} {text}");
+        }
         turns.push(Turn { lane, text: text.to_owned(), inside, accent: ended || refused });
     }
     if turns.is_empty() {

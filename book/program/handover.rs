@@ -5,13 +5,13 @@ use serde_json::Value;
 
 use crate::picture::ways;
 
-/// What the benchmarks call the row of a way: its subject, and who does it there.
-const BENCHMARKS: [(&str, &str, &str); 5] = [
-    ("inheritance", "fork", "ours"),
-    ("SCM_RIGHTS", "memfd, by SCM_RIGHTS", "ours"),
-    ("pidfd_getfd", "pidfd_getfd", "ours"),
-    ("/proc/<pid>/fd", "proc_fd", "ours"),
-    ("ipc-channel", "ipc-channel shared memory", "peer"),
+/// What the benchmarks call the rows of a way, and who does it there.
+const BENCHMARKS: [(&str, &[&str], &str); 5] = [
+    ("inheritance", &["fork", "fork and exec"], "ours"),
+    ("SCM_RIGHTS", &["memfd, by SCM_RIGHTS"], "ours"),
+    ("pidfd_getfd", &["pidfd_getfd"], "ours"),
+    ("/proc/<pid>/fd", &["proc_fd"], "ours"),
+    ("ipc-channel", &["ipc-channel shared memory"], "peer"),
 ];
 
 /// What stands in the table where the recorded run has no such row.
@@ -113,23 +113,35 @@ impl<'a> Way<'a> {
     }
 }
 
-/// The median of the way's row in the recorded run, in microseconds; without a row, that there is none.
-///
-/// A run may have the same row for several sizes: 4 KiB is what the page says.
+/// The medians of the way's rows in the recorded run, each by its name where there are several.
 fn cost(way: &str, results: &Value) -> Result<String> {
-    let Some((_, subject, role)) = BENCHMARKS.into_iter().find(|(name, ..)| *name == way) else {
+    let Some((_, subjects, role)) = BENCHMARKS.into_iter().find(|(name, ..)| *name == way) else {
         bail!("{way}: no benchmark is named for it");
     };
     let rows = results["rows"].as_array().context("the results have no rows")?;
+    let medians: Vec<_> =
+        subjects.iter().map(|subject| median(rows, subject, role)).collect::<Result<_>>()?;
+    if medians.iter().all(Option::is_none) {
+        return Ok(NOT_RECORDED.into());
+    }
+    let costs = subjects.iter().zip(medians).map(|(subject, median)| {
+        let cost = median.unwrap_or_else(|| NOT_RECORDED.into());
+        if subjects.len() > 1 { format!("{subject}: {cost}") } else { cost }
+    });
+    Ok(costs.collect::<Vec<_>>().join("; "))
+}
+
+/// The median of one row, in microseconds, if the run has it: for 4 KiB, which is what the page says.
+fn median(rows: &[Value], subject: &str, role: &str) -> Result<Option<String>> {
     let is_it = |row: &&Value| {
         row["question"] == "hand-over"
             && row["subject"] == subject
             && row["role"] == role
-            && (row["size"] == 4096 || row["size"] == 0)
+            && row["size"] == 4096
     };
-    let Some(row) = rows.iter().find(is_it) else { return Ok(NOT_RECORDED.into()) };
+    let Some(row) = rows.iter().find(is_it) else { return Ok(None) };
     let median = row["median"].as_f64().with_context(|| format!("the row of {subject} has no median"))?;
-    Ok(format!("{:.0} µs", median / 1000.0))
+    Ok(Some(format!("{:.0} µs", median / 1000.0)))
 }
 
 fn code(name: &str) -> String {

@@ -241,7 +241,13 @@ fn a_receiver_is_satisfied() -> Verdict {
 
 #[test]
 fn frames() {
-    judge("frames", every_frame_by_itself());
+    judge("frames", every_frame_by_itself().and_then(|()| a_frame_in_pieces()));
+}
+
+/// A frame as its bytes.
+fn frame(text: &[u8]) -> Vec<u8> {
+    let len = u32::try_from(text.len()).expect("a short text");
+    [&len.to_ne_bytes(), text].concat()
 }
 
 /// What is sent, all of it before the first is received.
@@ -249,12 +255,10 @@ fn every_frame_by_itself() -> Verdict {
     let (sender, receiver) = UnixStream::pair().map_err(in_words)?;
     receiver.set_nonblocking(true).map_err(in_words)?; // what is lost does not come, and nobody waits for it
     let region = Region::create("gift", 64).map_err(in_words)?;
-    let long = "x".repeat(255);
-    let frames = [("one", 1), ("two", 0), ("three", 0), ("", 2), ("", 0), (&long, 253), ("last", 0)];
+    let frames = [("one", 1), ("two", 0), ("three", 0), ("", 2), ("", 0), ("four", 253), ("last", 0)];
     for (text, count) in frames {
-        let len = u8::try_from(text.len()).map_err(in_words)?;
-        let bytes = [&[len], text.as_bytes()].concat();
-        scm_rights::send(&sender, &bytes, &vec![region.as_fd(); count]).map_err(in_words)?;
+        let descriptors = vec![region.as_fd(); count];
+        scm_rights::send(&sender, &frame(text.as_bytes()), &descriptors).map_err(in_words)?;
     }
     for (n, (text, count)) in frames.into_iter().enumerate() {
         let (came, descriptors) = frames::receive_frame(&receiver).map_err(|e| format!("frame {n}: {e}"))?;
@@ -267,6 +271,26 @@ fn every_frame_by_itself() -> Verdict {
     }
     drop(sender);
     check(frames::receive_frame(&receiver).is_err(), "a frame behind the last one")
+}
+
+/// A frame that no socket holds whole, so that it comes as it is sent.
+fn a_frame_in_pieces() -> Verdict {
+    let (sender, receiver) = UnixStream::pair().map_err(in_words)?;
+    let text: Vec<u8> = (0..=255).cycle().take(4 << 20).collect();
+    let region = Region::create("gift", 64).map_err(in_words)?;
+    let (sent, came) = std::thread::scope(|scope| {
+        let sent = scope.spawn(|| {
+            let sender = sender; // closed when all is sent, so that nobody waits for more
+            scm_rights::send(&sender, &frame(&text), &[region.as_fd()])
+        });
+        let came = frames::receive_frame(&receiver);
+        drop(receiver); // or a sender would wait for one who has given up
+        (sent.join().expect("no panic"), came)
+    });
+    let (came, descriptors) = came.map_err(in_words)?;
+    check(came == text, "a frame that is longer than what a socket holds is not what was sent")?;
+    check(descriptors.len() == 1, "and its descriptor is lost")?;
+    sent.map_err(in_words)
 }
 
 #[test]

@@ -13,7 +13,7 @@ use std::{env, fs, io, thread};
 use fd_shm::lock::RobustMutex;
 use fd_shm::{Region, shareable};
 use nix::sys::signal::{self, raise};
-use rustix::process::{Pid, WaitOptions, waitpid};
+use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
 
 #[path = "support/alone.rs"]
 mod alone;
@@ -34,14 +34,18 @@ fn ledger() -> RobustMutex<Ledger> {
     unsafe { RobustMutex::create("ledger") }.expect("a mutex")
 }
 
+/// Inside libc, where no child can stop itself: it is seen from outside that it sleeps.
+const ASLEEP: &str = "asleep, while another has it";
+
 fn reach(point: &str) {
     if env::var(STOP).is_ok_and(|stop| stop == point) {
         raise(signal::SIGSTOP).expect("this thread can be stopped");
     }
 }
 
-const POINTS: [&str; 6] = [
+const POINTS: [&str; 7] = [
     "before it asks",
+    ASLEEP,
     "inside, nothing written",
     "inside, half an update",
     "inside, a whole update",
@@ -92,7 +96,11 @@ fn after_a_kill(point: &str, repair: bool) -> (&'static str, &'static str) {
     if point.starts_with("told") {
         killed_at(&ledger, "inside, half an update");
     }
-    killed_at(&ledger, point);
+    if point == ASLEEP {
+        killed_asleep(&ledger);
+    } else {
+        killed_at(&ledger, point);
+    }
     let mut inside = ledger.try_lock().expect("free, or left by the dead");
     if !inside.owner_died() {
         assert!(inside.make_consistent().expect_err("nothing to repair").is_bad_input());
@@ -121,20 +129,53 @@ fn after_a_kill(point: &str, repair: bool) -> (&'static str, &'static str) {
 
 /// Starts a child, waits until it has stopped at `point`, and kills it.
 fn killed_at(ledger: &RobustMutex<Ledger>, point: &str) {
+    stopped_at(ledger, point).end();
+}
+
+/// Kills a child that sleeps for the mutex, which this thread has.
+fn killed_asleep(ledger: &RobustMutex<Ledger>) {
+    let inside = ledger.lock().expect("a new mutex");
+    let child = stopped_at(ledger, "before it asks");
+    kill_process(Pid::from_child(&child.0), Signal::CONT).expect("a child that is there");
+    // From its stop on, it sleeps nowhere but there.
+    while !child.sleeps() {
+        thread::yield_now();
+    }
+    child.end();
+    drop(inside);
+}
+
+/// Starts a child, and waits until it has stopped at `point`.
+fn stopped_at(ledger: &RobustMutex<Ledger>, point: &str) -> Killed {
     let descriptor: OwnedFd = ledger.as_fd().try_clone_to_owned().expect("dup");
     let mut command = Command::new(env::current_exe().expect("this program has a path"));
     command.args(["a_kill_at_every_point_tells_the_next_what_the_table_says", "--exact", "--nocapture"]);
     let child = command.env(STOP, point).stdin(descriptor).stdout(Stdio::null()).spawn();
-    let mut child = Killed(child.expect("a second process"));
+    let child = Killed(child.expect("a second process"));
     let status = waitpid(Some(Pid::from_child(&child.0)), WaitOptions::UNTRACED);
     let status = status.expect("a child").expect("no WNOHANG").1;
     assert!(status.stopped(), "it ended before {point}: {status:?}");
-    child.0.kill().expect("a child that is there");
-    child.0.wait().expect("it ends");
+    child
 }
 
 /// Killed and reaped when dropped.
 struct Killed(Child);
+
+impl Killed {
+    /// Whether every thread of it sleeps.
+    fn sleeps(&self) -> bool {
+        let folder = fs::read_dir(format!("/proc/{}/task", self.0.id())).expect("a child that is there");
+        folder.flatten().all(|task| {
+            let stat = fs::read_to_string(task.path().join("stat")).unwrap_or_default();
+            stat.rsplit(") ").next().is_some_and(|rest| rest.starts_with('S'))
+        })
+    }
+
+    fn end(mut self) {
+        self.0.kill().expect("a child that is there");
+        self.0.wait().expect("it ends");
+    }
+}
 
 impl Drop for Killed {
     fn drop(&mut self) {

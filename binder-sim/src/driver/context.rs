@@ -1,6 +1,10 @@
 //! A device and its context manager: the node that everybody reaches as handle 0.
 
+use super::Driver;
 use super::node::NodeId;
+use super::process::ProcessId;
+use crate::errno::Errno;
+use crate::protocol::ObjectFlags;
 
 /// The devices that a kernel has by default; each is a context of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
@@ -17,6 +21,15 @@ pub enum Device {
 impl Device {
     /// All of them.
     pub const ALL: [Device; 3] = [Device::Binder, Device::HwBinder, Device::VndBinder];
+
+    /// Its path.
+    pub fn path(self) -> &'static str {
+        match self {
+            Device::Binder => "/dev/binder",
+            Device::HwBinder => "/dev/hwbinder",
+            Device::VndBinder => "/dev/vndbinder",
+        }
+    }
 }
 
 /// `struct binder_context`.
@@ -26,4 +39,36 @@ pub(crate) struct Context {
     pub(crate) manager: Option<NodeId>,
     /// The uid of the first manager: no other may follow it, even after its death.
     pub(crate) manager_uid: Option<u32>,
+}
+
+impl<F: core::fmt::Debug> Driver<F> {
+    /// `BINDER_SET_CONTEXT_MGR`, `BINDER_SET_CONTEXT_MGR_EXT`: makes a node of `process` the one that everybody
+    /// reaches as handle 0.
+    pub(crate) fn set_context_manager(
+        &mut self,
+        process: ProcessId,
+        node: (u64, u64),
+        flags: ObjectFlags,
+    ) -> Result<(), Errno> {
+        let (device, euid) = (self.processes[process].device as usize, self.processes[process].euid);
+        let context = &mut self.contexts[device];
+        if context.manager.is_some() {
+            return Err(Errno::EBUSY);
+        }
+        let credentials = self.processes[process].credentials;
+        if self.security.as_ref().is_some_and(|security| !security.set_context_mgr(credentials)) {
+            return Err(Errno::EPERM);
+        }
+        if *context.manager_uid.get_or_insert(euid) != euid {
+            return Err(Errno::EPERM);
+        }
+        let id = self.get_node(process, node, flags);
+        let node = &mut self.nodes[id];
+        // INVARIANT: the device itself holds the manager's node, and the owner is not told: it asked for it.
+        (node.local_strong, node.local_weak) = (node.local_strong + 1, node.local_weak + 1);
+        (node.has_strong, node.has_weak) = (true, true);
+        self.contexts[device].manager = Some(id);
+        self.put_node(id);
+        Ok(())
+    }
 }

@@ -8,15 +8,19 @@
 //! error.
 
 use super::process::ProcessId;
-use super::thread::ThreadId;
+use super::scatter::number_descriptors;
+use super::thread::{Hold, ThreadId};
+use super::transaction::{Building, Refused};
+use super::{Driver, Output};
 use crate::errno::Errno;
+use alloc::format;
 use alloc::vec::Vec;
 
 /// A file in flight: taken from the sender, not yet in the receiver's table.
 #[derive(Debug)]
 pub struct InFlight<F> {
-    /// Where its object stands in the payload.
-    pub offset: usize,
+    /// Where its object stands in the payload; of one in an array, where its number does.
+    pub offset: u64,
     /// The sender's number for it, which it had when the call was made.
     pub sender_fd: u32,
     /// The open file: one reference, held by the transaction and dropped with it.
@@ -106,3 +110,65 @@ pub struct InstallRemote<F> {
 
 /// The answer to an [`Install`]: as many numbers as files, in order, or why there are none.
 pub type Installed = Result<Vec<u32>, Errno>;
+
+impl<F: core::fmt::Debug> Driver<F> {
+    /// Deferred: the reader's own table has answered, the delivery goes on or comes to nothing.
+    pub(crate) fn installed(&mut self, call: HeldReader, answer: Installed) {
+        let Some(key) = self.find_thread(call.thread) else { return };
+        let Some(call) = self.call_mut(key) else { return };
+        let Hold::Delivering(id) = call.hold else { return };
+        call.hold = Hold::Nothing;
+        let Ok(numbers) = answer else { return self.deliver_failed(key, id) };
+        let transaction = &mut self.transactions[id];
+        let arrays = number_descriptors(&mut transaction.payload, &numbers);
+        if let (Some(to), Some(buffer)) = (transaction.to, transaction.buffer)
+            && let Some(buffer) = self.buffer_mut(to, buffer)
+        {
+            buffer.arrays = arrays;
+        }
+        self.deliver(key, id);
+        self.end_read(key);
+    }
+
+    /// Classic: the receiver's table has answered, the sender goes on.
+    pub(crate) fn installed_remotely(&mut self, call: HeldSender, answer: Result<u32, Errno>) {
+        let target = call.target;
+        let hold = self.find_thread(call.thread).and_then(|key| {
+            let call = self.call_mut(key)?;
+            Some((key, core::mem::replace(&mut call.hold, Hold::Nothing)))
+        });
+        let Some((sender, Hold::Building(mut building))) = hold else {
+            // The sender went meanwhile: nobody will ever tell the receiver of the number.
+            return self.close_remote(target, answer.into_iter().collect());
+        };
+        if !self.is_alive(&building) {
+            self.close_remote(target, answer.into_iter().collect());
+            self.abort(sender, *building, Refused::dead(Errno::ESRCH));
+        } else if let Ok(number) = answer {
+            building.installed.push(number);
+            self.step(sender, "fp->fd = target_fd", |_| {
+                format!("the object says {number} now; the receiver knows nothing yet")
+            });
+            self.translate(sender, *building);
+        } else {
+            // Whatever the table said, a sender reads ENOMEM.
+            self.abort(sender, *building, Refused::failed(Errno::ENOMEM));
+        }
+        self.thread_write(sender);
+    }
+
+    /// Whether the receiver (and the calling thread, for a reply) is still there.
+    fn is_alive(&self, building: &Building<F>) -> bool {
+        let route = building.route;
+        let caller = route.to_thread.is_none_or(|thread| self.threads.get(thread).is_some());
+        let mapping = self.processes.get(route.to).and_then(|process| process.alloc.as_ref());
+        caller && mapping.is_some_and(|alloc| alloc.is_mapped())
+    }
+
+    /// `task_close_fd`: numbers that a receiver was given for a transaction that never came (classic).
+    pub(crate) fn close_remote(&mut self, target: ProcessId, numbers: Vec<u32>) {
+        for number in numbers {
+            self.outputs.push_back(Output::CloseRemote { target, number });
+        }
+    }
+}

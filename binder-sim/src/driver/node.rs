@@ -1,33 +1,25 @@
 //! Nodes: what a process offers to be called, and how often others hold it.
 
+use super::Driver;
 use super::process::ProcessId;
 use super::slab::key;
-use super::thread::{ThreadId, Work};
-use super::{Driver, transaction::TransactionId};
+use super::thread::ThreadKey;
+use super::transaction::TransactionId;
+use super::work::{List, Work};
 use crate::errno::Errno;
-use crate::protocol::ObjectFlags;
-use alloc::collections::VecDeque;
+use crate::protocol::{NodeDebugInfo, NodeInfoForRef, ObjectFlags, Refusal, Return};
+use alloc::collections::{BTreeSet, VecDeque};
 
 key! {
     /// A node's number inside the driver.
     pub(crate) NodeId
 }
 
-/// The list that a node's own work item (tell the owner how it is held) stands in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum WorkList {
-    /// A thread's.
-    Thread(ThreadId),
-    /// A process's.
-    Process(ProcessId),
-}
-
 /// `struct binder_node`.
 ///
 /// # Invariants
-/// `refs` is the number of handles on the node in all processes, `internal_strong` the number of those that are
-/// strong. `work` says in which list `Work::Node` of this node stands. `async_todo` is empty unless
-/// `has_async`.
+/// `holders` are the processes with a handle on the node, `internal_strong` the number of those that are strong.
+/// `work` says in which list `Work::Node` of this node stands. `async_todo` is empty unless `has_async`.
 #[derive(Debug)]
 pub(crate) struct Node {
     /// Whose it is; none once the owner has died.
@@ -44,8 +36,10 @@ pub(crate) struct Node {
     pub(crate) local_strong: u32,
     /// Weak counts of the same kind.
     pub(crate) local_weak: u32,
-    /// Handles that hold it, strongly or weakly.
-    pub(crate) refs: u32,
+    /// Counts of the driver itself, for the length of one command.
+    pub(crate) tmp: u32,
+    /// Who has a handle on it, strong or weak.
+    pub(crate) holders: BTreeSet<ProcessId>,
     /// The owner has been told that it is held strongly.
     pub(crate) has_strong: bool,
     /// The owner has been told that it is held at all.
@@ -55,7 +49,7 @@ pub(crate) struct Node {
     /// `BR_INCREFS` went out, `BC_INCREFS_DONE` has not come.
     pub(crate) pending_weak: bool,
     /// Where its work item stands.
-    pub(crate) work: Option<WorkList>,
+    pub(crate) work: Option<List>,
     /// A one-way call is with the owner and has not been freed.
     pub(crate) has_async: bool,
     /// The one-way calls behind it.
@@ -73,7 +67,8 @@ impl Node {
             internal_strong: 0,
             local_strong: 0,
             local_weak: 0,
-            refs: 0,
+            tmp: 0,
+            holders: BTreeSet::new(),
             has_strong: false,
             has_weak: false,
             pending_strong: false,
@@ -91,70 +86,75 @@ impl Node {
 
     /// Whether somebody needs it at all.
     pub(crate) fn wants_weak(&self) -> bool {
-        self.wants_strong() || self.refs > 0 || self.local_weak > 0
+        self.wants_strong() || !self.holders.is_empty() || self.local_weak > 0 || self.tmp > 0
     }
 }
 
 impl<F: core::fmt::Debug> Driver<F> {
-    /// `binder_new_node`: the node of `process` under `ptr`, made if there is none.
-    pub(crate) fn new_node(
+    /// `binder_new_node`: the node of `process` under `ptr`, made if there is none; held by `put_node`'s count.
+    pub(crate) fn get_node(
         &mut self,
         process: ProcessId,
-        ptr: u64,
-        cookie: u64,
+        (ptr, cookie): (u64, u64),
         flags: ObjectFlags,
     ) -> NodeId {
-        if let Some(&node) = self.processes[process].nodes.get(&ptr) {
-            return node;
-        }
-        let node = self.nodes.insert(Node::new(process, ptr, cookie, flags));
-        self.processes[process].nodes.insert(ptr, node);
-        node
+        let id = match self.processes[process].nodes.get(&ptr) {
+            Some(&node) => node,
+            None => {
+                self.next_id();
+                let node = self.nodes.insert(Node::new(process, ptr, cookie, flags));
+                self.processes[process].nodes.insert(ptr, node);
+                node
+            }
+        };
+        self.nodes[id].tmp += 1;
+        id
     }
 
     /// `binder_inc_node`: one more count; `sender` is the owner's thread that is sending the node right now.
     ///
-    /// A first count has to reach the owner: as work for the sender's thread. Without one, only a node that is
-    /// held already can be counted.
+    /// A first strong count has to reach the owner: as work for the sender's thread. Without one, only a node
+    /// that is held already can be counted by a handle.
     pub(crate) fn inc_node(
         &mut self,
         id: NodeId,
         strong: bool,
         internal: bool,
-        sender: Option<ThreadId>,
+        sender: Option<ThreadKey>,
     ) -> Result<(), Errno> {
         let node = &mut self.nodes[id];
-        if strong {
-            // A manager's node was counted when it was made: the one that can be acquired from nothing.
-            let told = node.owner.is_some_and(|owner| {
-                self.contexts[self.processes[owner].device as usize].manager == Some(id)
-            }) && node.has_strong;
-            if internal && sender.is_none() && node.internal_strong == 0 && !told {
-                return Err(Errno::EINVAL);
-            }
-            *if internal { &mut node.internal_strong } else { &mut node.local_strong } += 1;
-            if let (false, Some(thread)) = (node.has_strong, sender) {
-                self.dequeue_node_work(id);
-                self.enqueue_node_work(id, thread);
-            }
-        } else {
-            let unknown = !node.has_weak && node.work.is_none();
-            match sender {
-                None if unknown => return Err(Errno::EINVAL),
-                Some(thread) if unknown => self.enqueue_node_work(id, thread),
-                _ => {}
-            }
+        if !strong {
             if !internal {
-                self.nodes[id].local_weak += 1;
+                node.local_weak += 1;
             }
+            if let (false, None, Some(thread)) = (node.has_weak, node.work, sender) {
+                self.enqueue_node_work(id, List::Thread(thread));
+            }
+            return Ok(());
+        }
+        if internal && sender.is_none() && node.internal_strong == 0 && !self.is_told_manager(id) {
+            return Err(Errno::EINVAL);
+        }
+        let node = &mut self.nodes[id];
+        *if internal { &mut node.internal_strong } else { &mut node.local_strong } += 1;
+        if let (false, Some(thread)) = (node.has_strong, sender) {
+            self.dequeue_node_work(id);
+            self.enqueue_node_work(id, List::Thread(thread));
         }
         Ok(())
+    }
+
+    /// Whether it is a manager's node whose owner knows it held: the one that can be acquired from nothing.
+    fn is_told_manager(&self, id: NodeId) -> bool {
+        let node = &self.nodes[id];
+        let is_manager = |owner| self.contexts[self.processes[owner].device as usize].manager == Some(id);
+        node.has_strong && node.owner.is_some_and(is_manager)
     }
 
     /// `binder_dec_node`: one count less; the owner is told when it was the last, the node goes when nobody
     /// and nothing is left.
     pub(crate) fn dec_node(&mut self, id: NodeId, strong: bool, internal: bool) {
-        let node = &mut self.nodes[id];
+        let Some(node) = self.nodes.get_mut(id) else { return };
         if strong {
             let count = if internal { &mut node.internal_strong } else { &mut node.local_strong };
             *count = count.saturating_sub(1);
@@ -165,53 +165,148 @@ impl<F: core::fmt::Debug> Driver<F> {
             if !internal {
                 node.local_weak = node.local_weak.saturating_sub(1);
             }
-            if node.local_weak > 0 || node.refs > 0 {
+            if node.local_weak > 0 || node.tmp > 0 || !node.holders.is_empty() {
                 return;
             }
         }
-        match node.owner {
-            Some(owner) if node.has_strong || node.has_weak => {
-                if node.work.is_none() {
-                    node.work = Some(WorkList::Process(owner));
-                    self.processes[owner].todo.push_back(Work::Node(id));
-                    self.wake_process(owner);
-                }
+        let is_free = node.holders.is_empty() && node.local_strong + node.local_weak + node.tmp == 0;
+        if let Some(owner) = node.owner.filter(|_| node.has_strong || node.has_weak) {
+            if node.work.is_none() {
+                self.enqueue_node_work(id, List::Process(owner));
+                self.wake_process(owner);
             }
-            _ => self.reap_node(id),
+        } else if is_free {
+            self.remove_node(id);
         }
     }
 
-    /// Removes a node that nothing counts any more and whose owner, if alive, holds nothing of it either.
-    pub(crate) fn reap_node(&mut self, id: NodeId) {
-        let Some(node) = self.nodes.get(id) else { return };
-        if node.wants_weak() || (node.owner.is_some() && (node.has_strong || node.has_weak)) {
-            return;
+    /// `binder_put_node`: the driver itself has done with it.
+    pub(crate) fn put_node(&mut self, id: NodeId) {
+        if let Some(node) = self.nodes.get_mut(id) {
+            node.tmp = node.tmp.saturating_sub(1);
+            self.dec_node(id, false, true);
         }
-        let (owner, ptr) = (node.owner, node.ptr);
+    }
+
+    /// The node is gone.
+    fn remove_node(&mut self, id: NodeId) {
         self.dequeue_node_work(id);
-        if let Some(owner) = owner {
+        if let Some(Node { owner: Some(owner), ptr, .. }) = self.nodes.remove(id) {
             self.processes[owner].nodes.remove(&ptr);
         }
-        self.nodes.remove(id);
     }
 
-    /// Puts the node's work item at the end of `thread`'s list, without waking it: it goes with the next read.
-    fn enqueue_node_work(&mut self, id: NodeId, thread: ThreadId) {
-        self.nodes[id].work = Some(WorkList::Thread(thread));
-        if let Some(thread) = self.thread_mut(thread) {
-            thread.todo.push_back(Work::Node(id));
-        }
+    /// Puts the node's work item at the end of `list`, without waking anybody.
+    fn enqueue_node_work(&mut self, id: NodeId, list: List) {
+        self.nodes[id].work = Some(list);
+        self.enqueue(list, Work::Node(id));
     }
 
     /// Takes the node's work item out of whatever list it stands in.
     pub(crate) fn dequeue_node_work(&mut self, id: NodeId) {
-        let list = match self.nodes[id].work.take() {
-            Some(WorkList::Thread(thread)) => self.thread_mut(thread).map(|thread| &mut thread.todo),
-            Some(WorkList::Process(process)) => self.processes.get_mut(process).map(|p| &mut p.todo),
-            None => None,
-        };
-        if let Some(list) = list {
-            list.retain(|work| *work != Work::Node(id));
+        if let Some(list) = self.nodes[id].work.take() {
+            self.dequeue(list, Work::Node(id));
+        }
+    }
+
+    /// How a node is held has changed: says what its owner has not been told.
+    pub(crate) fn tell_owner(&mut self, id: NodeId) -> impl Iterator<Item = Return> + use<F> {
+        let node = &mut self.nodes[id];
+        node.work = None;
+        let (strong, weak) = (node.wants_strong(), node.wants_weak());
+        let (had_strong, had_weak) = (node.has_strong, node.has_weak);
+        // INVARIANT: what is told is counted until the owner has acknowledged it (`count_done`).
+        if weak && !had_weak {
+            (node.pending_weak, node.local_weak) = (true, node.local_weak + 1);
+        }
+        if strong && !had_strong {
+            (node.pending_strong, node.local_strong) = (true, node.local_strong + 1);
+        }
+        (node.has_weak, node.has_strong) = (weak, strong);
+        let (ptr, cookie) = (node.ptr, node.cookie);
+        if !weak && !strong {
+            self.remove_node(id);
+        }
+        let told = [
+            (weak && !had_weak).then_some(Return::IncRefs { ptr, cookie }),
+            (strong && !had_strong).then_some(Return::Acquire { ptr, cookie }),
+            (!strong && had_strong).then_some(Return::Release { ptr, cookie }),
+            (!weak && had_weak).then_some(Return::DecRefs { ptr, cookie }),
+        ];
+        told.into_iter().flatten()
+    }
+
+    /// `BC_INCREFS_DONE`, `BC_ACQUIRE_DONE`: the owner has counted; the driver lets go of its own count.
+    pub(crate) fn count_done(&mut self, process: ProcessId, ptr: u64, cookie: u64, strong: bool) {
+        let Some(&id) = self.processes[process].nodes.get(&ptr) else { return };
+        let node = &mut self.nodes[id];
+        node.tmp += 1;
+        let pending = if strong { &mut node.pending_strong } else { &mut node.pending_weak };
+        if node.cookie == cookie && core::mem::take(pending) {
+            self.dec_node(id, strong, false);
+        }
+        self.put_node(id);
+    }
+
+    /// `binder_node_release`: the node has no owner any more; it goes with the last handle on it.
+    pub(crate) fn release_node(&mut self, id: NodeId) {
+        for waiting in core::mem::take(&mut self.nodes[id].async_todo) {
+            self.cleanup_transaction(waiting, Refusal::DeadReply);
+        }
+        self.dequeue_node_work(id);
+        let node = &mut self.nodes[id];
+        (node.owner, node.local_strong, node.local_weak) = (None, 0, 0);
+        (node.has_async, node.pending_strong, node.pending_weak) = (false, false, false);
+        if node.holders.is_empty() {
+            self.nodes.remove(id);
+            return;
+        }
+        let holders = node.holders.clone();
+        for holder in holders {
+            self.send_death_notice(holder, id);
+        }
+    }
+
+    /// `BINDER_GET_NODE_DEBUG_INFO`: the first node of `process` behind `ptr`.
+    pub(crate) fn node_debug_info(&self, process: ProcessId, ptr: u64) -> NodeDebugInfo {
+        let behind = (core::ops::Bound::Excluded(ptr), core::ops::Bound::Unbounded);
+        let node = self.processes[process].nodes.range(behind).next();
+        node.map_or_else(NodeDebugInfo::default, |(&ptr, &id)| {
+            let Node { cookie, has_strong, has_weak, .. } = self.nodes[id];
+            NodeDebugInfo { ptr, cookie, has_strong_ref: has_strong, has_weak_ref: has_weak }
+        })
+    }
+
+    /// `BINDER_GET_NODE_INFO_FOR_REF`: how often a handle's node is held.
+    pub(crate) fn node_info_for_ref(
+        &mut self,
+        process: ProcessId,
+        info: NodeInfoForRef,
+    ) -> Result<NodeInfoForRef, Errno> {
+        let NodeInfoForRef { handle, .. } = info;
+        if info != (NodeInfoForRef { handle, ..NodeInfoForRef::default() }) {
+            return Err(Errno::EINVAL);
+        }
+        let manager = self.contexts[self.processes[process].device as usize].manager;
+        if manager.and_then(|node| self.nodes[node].owner) != Some(process) {
+            return Err(Errno::EPERM);
+        }
+        let id = self.node_of(process, handle, true).ok_or(Errno::EINVAL)?;
+        let node = &mut self.nodes[id];
+        node.tmp += 1;
+        let (strong_count, weak_count) = (node.local_strong + node.internal_strong, node.local_weak);
+        self.put_node(id);
+        Ok(NodeInfoForRef { handle, strong_count, weak_count, ..NodeInfoForRef::default() })
+    }
+
+    /// The buffer of a one-way call to the node is freed: the next one-way call may come.
+    pub(crate) fn next_async(&mut self, id: NodeId) {
+        let Some(node) = self.nodes.get_mut(id) else { return };
+        let (owner, next) = (node.owner, node.async_todo.pop_front());
+        match (owner, next) {
+            (Some(owner), Some(next)) => self.enqueue_process(owner, Work::Transaction(next)),
+            // INVARIANT: nothing of this node is queued, delivered and unfreed, or waiting.
+            _ => node.has_async = false,
         }
     }
 }

@@ -1,18 +1,22 @@
 //! Processes: one for each *open* of the device, not for each pid.
 
-use super::allocation::Allocation;
+use super::Driver;
+use super::allocation::{Allocation, Buffer};
 use super::context::Device;
 use super::node::NodeId;
+use super::range_alloc::BlockId;
 use super::reference::References;
+use super::security::Credentials;
 use super::slab::key;
-use super::thread::{Thread, ThreadId, Work};
-use super::{Driver, Output};
+use super::thread::ThreadKey;
+use super::work::{List, Work};
+use crate::errno::Errno;
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::string::String;
 use alloc::vec::Vec;
 
 key! {
-    /// An open of the device, as the driver numbers it in [`Output::Opened`].
+    /// An open of the device, as the driver numbers it in [`Output::Opened`](super::Output::Opened).
     pub ProcessId
 }
 
@@ -25,69 +29,153 @@ impl ProcessId {
 
 /// `struct binder_proc`.
 #[derive(Debug)]
-pub(crate) struct Process<F> {
+pub(crate) struct Process {
     /// The process that opened the device.
     pub(crate) pid: u32,
-    /// Its effective uid.
+    /// Its effective uid, as it is now.
     pub(crate) euid: u32,
+    /// What it was when it opened the device: what a security module is asked about.
+    pub(crate) credentials: Credentials,
     /// Its name (`task->comm`), for traces.
     pub(crate) comm: String,
     /// The device that was opened.
     pub(crate) device: Device,
+    /// How many opens there were before: the newest is frozen first.
+    pub(crate) opened: u64,
     /// Its threads, by tid: each that has made a call.
-    pub(crate) threads: BTreeMap<u32, Thread<F>>,
+    pub(crate) threads: BTreeMap<u32, ThreadKey>,
     /// Work for any thread that serves.
     pub(crate) todo: VecDeque<Work>,
     /// The threads that wait for it; the last to wait is the first to be woken.
-    pub(crate) waiting: Vec<u32>,
+    pub(crate) waiting: Vec<ThreadKey>,
     /// The nodes it owns, by `ptr`.
     pub(crate) nodes: BTreeMap<u64, NodeId>,
     /// The nodes of others it holds.
     pub(crate) refs: References,
     /// Its mapping: none before mmap. Without one it can receive nothing.
     pub(crate) alloc: Option<Allocation>,
+    /// The death notices it has read and not answered.
+    pub(crate) delivered_death: VecDeque<Work>,
+    /// The freeze notices it has read and not answered.
+    pub(crate) delivered_freeze: VecDeque<Work>,
+    /// How many threads the driver may ask for.
+    pub(crate) max_threads: u32,
+    /// Threads that were asked for and have not come yet: 0 or 1.
+    pub(crate) requested_threads: u32,
+    /// Threads that were asked for and came.
+    pub(crate) requested_threads_started: u32,
+    /// Wants to hear that it sends too much.
+    pub(crate) oneway_spam_detection: bool,
+    /// Frozen: synchronous calls are refused.
+    pub(crate) is_frozen: bool,
+    /// One came while it was.
+    pub(crate) sync_recv: bool,
+    /// A one-way call came while it was.
+    pub(crate) async_recv: bool,
+    /// Transactions that it has to read or to answer.
+    pub(crate) outstanding: u32,
+    /// The last number of the open is closed; the driver has not tidied up yet.
+    pub(crate) is_closed: bool,
 }
 
-impl<F> Process<F> {
-    /// A fresh open.
-    pub(crate) fn new(pid: u32, euid: u32, comm: String, device: Device) -> Process<F> {
+impl Process {
+    /// A fresh open, the `opened`-th.
+    pub(crate) fn new(pid: u32, euid: u32, comm: String, device: Device, opened: u64) -> Process {
         Process {
             pid,
             euid,
+            credentials: Credentials { pid, euid },
             comm,
             device,
+            opened,
             threads: BTreeMap::new(),
             todo: VecDeque::new(),
             waiting: Vec::new(),
             nodes: BTreeMap::new(),
             refs: References::default(),
             alloc: None,
+            delivered_death: VecDeque::new(),
+            delivered_freeze: VecDeque::new(),
+            max_threads: 0,
+            requested_threads: 0,
+            requested_threads_started: 0,
+            oneway_spam_detection: false,
+            is_frozen: false,
+            sync_recv: false,
+            async_recv: false,
+            outstanding: 0,
+            is_closed: false,
         }
     }
 }
 
 impl<F: core::fmt::Debug> Driver<F> {
-    /// `binder_select_thread`: the thread to be woken for work of `process`; it no longer counts as waiting.
-    pub(crate) fn select_thread(&mut self, process: ProcessId) -> Option<ThreadId> {
-        let tid = self.processes.get_mut(process)?.waiting.pop()?;
-        Some(ThreadId { process, tid })
+    /// A mapping for `process`, made by the process `pid`.
+    pub(crate) fn mmap(
+        &mut self,
+        process: ProcessId,
+        pid: u32,
+        (base, size): (u64, usize),
+        write: bool,
+    ) -> Result<(), Errno> {
+        let process = self.processes.get_mut(process).filter(|p| !p.is_closed).ok_or(Errno::EBADF)?;
+        if process.pid != pid || size == 0 || base.checked_add(size as u64).is_none() {
+            return Err(Errno::EINVAL);
+        }
+        if write {
+            return Err(Errno::EPERM);
+        }
+        if process.alloc.is_some() {
+            return Err(Errno::EBUSY);
+        }
+        process.alloc = Some(Allocation::new(base, size));
+        Ok(())
     }
 
-    /// `binder_wakeup_proc`: wakes a waiting thread of `process`, if there is one.
-    pub(crate) fn wake_process(&mut self, process: ProcessId) {
-        if let Some(thread) = self.select_thread(process) {
-            self.wake(thread);
+    /// A buffer in the mapping of `process`.
+    pub(crate) fn buffer_mut(&mut self, process: ProcessId, buffer: BlockId) -> Option<&mut Buffer> {
+        self.processes.get_mut(process)?.alloc.as_mut()?.buffer_mut(buffer)
+    }
+
+    /// One transaction more or less that `process` has to read or to answer. With the last, whoever waits to
+    /// freeze it goes on.
+    pub(crate) fn count_outstanding(&mut self, id: ProcessId, change: i32) {
+        let Some(process) = self.processes.get_mut(id) else { return };
+        process.outstanding = process.outstanding.saturating_add_signed(change);
+        if process.outstanding == 0 && process.is_frozen {
+            self.wake_freezers(id);
         }
     }
 
-    /// Says that `thread` may go on, once; when it does is the backend's to say.
-    pub(crate) fn wake(&mut self, id: ThreadId) {
-        if let Some(call) = self.thread_mut(id).and_then(|thread| thread.call.as_mut())
-            && call.parked
-            && !call.woken
-        {
-            call.woken = true;
-            self.outputs.push_back(Output::Wake(id));
+    /// `binder_deferred_release`: everything that a closed open has goes, and everybody who waits for it is told.
+    pub(crate) fn release_process(&mut self, id: ProcessId) {
+        let Some(process) = self.processes.get_mut(id) else { return };
+        (process.is_frozen, process.sync_recv, process.async_recv) = (false, false, false);
+        let context = &mut self.contexts[process.device as usize];
+        if context.manager.is_some_and(|node| self.nodes[node].owner == Some(id)) {
+            context.manager = None;
         }
+        while let Some((_, &key)) = self.processes[id].threads.first_key_value() {
+            self.release_thread(key);
+        }
+        while let Some((_, node)) = self.processes[id].nodes.pop_first() {
+            self.release_node(node);
+        }
+        while let Some(handle) = self.processes[id].refs.first() {
+            self.remove_ref(id, handle);
+        }
+        for list in [List::Process(id), List::DeliveredDeath(id), List::DeliveredFreeze(id)] {
+            self.release_work(list);
+        }
+        // The mapping goes with the process; what its buffers held was counted on things that went above,
+        // or is counted on nodes that outlive it only through other processes' handles.
+        self.processes.remove(id);
+        // Whoever waits to freeze it has nothing to wait for.
+        self.wake_freezers(id);
+    }
+
+    /// The name behind an open.
+    pub(crate) fn comm(&self, process: ProcessId) -> &str {
+        self.processes.get(process).map_or("(closed)", |process| &process.comm)
     }
 }

@@ -1,110 +1,207 @@
 //! Which parts of a mapping are taken: best fit, split from the start, merged when given back.
 //!
 //! Offsets and sizes only, never an address or a page: the kernel's C driver does this in `binder_alloc.c`, its
-//! Rust driver in a file of this name.
+//! Rust driver in a file of this name. Blocks know their neighbours, so only two things need a search: the
+//! smallest free block that is large enough, and the taken block at an offset that comes from outside.
 
 use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::vec::Vec;
+
+/// No block: the end of the chain, or of the list of unused places.
+const NONE: u32 = u32::MAX;
+
+/// The place of a block in its allocator: good until the block is given back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct BlockId(u32);
 
 /// A stretch of the mapping.
-#[derive(Debug, Clone, Copy)]
-struct Range {
+#[derive(Debug)]
+struct Block<T> {
+    /// Where it begins.
+    start: u32,
     /// Its bytes.
-    size: usize,
-    /// Whether somebody has it.
-    taken: bool,
+    size: u32,
+    /// The block before it.
+    before: u32,
+    /// The block behind it; of a place that no block uses, the next such place.
+    behind: u32,
+    /// What stands in it, while somebody has it.
+    taken: Option<T>,
+    /// What its last user left behind; a block that was just split off has 0.
+    mark: u32,
 }
 
-/// The ranges of one mapping.
+/// The blocks of one mapping, and a `T` for each that is taken.
 ///
 /// # Invariants
-/// The ranges follow each other without a gap from 0 to the size; no two free ones touch; `free` lists exactly
-/// the free ones.
+/// The blocks from 0 on, each `behind` the one before, cover the mapping without a gap; no two free ones touch;
+/// `free` lists exactly the free ones, `by_start` exactly the taken ones.
 #[derive(Debug)]
-pub(crate) struct RangeAlloc {
-    /// All ranges, by where they start.
-    ranges: BTreeMap<usize, Range>,
-    /// The free ones as (size, start): the first that is large enough is the best fit.
-    free: BTreeSet<(usize, usize)>,
+pub(crate) struct RangeAlloc<T> {
+    /// All blocks, and places that blocks have left.
+    blocks: Vec<Block<T>>,
+    /// The first place that no block uses.
+    unused: u32,
+    /// The free ones as (size, start, place): the first that is large enough is the best fit.
+    free: BTreeSet<(u32, u32, u32)>,
+    /// The places of the taken ones, by where they start.
+    by_start: BTreeMap<u32, u32>,
     /// The bytes of the mapping.
-    size: usize,
+    size: u32,
 }
 
-impl RangeAlloc {
-    /// One free range of `size` bytes.
-    pub(crate) fn new(size: usize) -> RangeAlloc {
-        let mut alloc = RangeAlloc { ranges: BTreeMap::new(), free: BTreeSet::new(), size };
-        alloc.insert(0, Range { size, taken: false });
-        alloc
+impl<T> RangeAlloc<T> {
+    /// One free block of `size` bytes.
+    pub(crate) fn new(size: u32) -> RangeAlloc<T> {
+        let whole = Block { start: 0, size, before: NONE, behind: NONE, taken: None, mark: 0 };
+        RangeAlloc {
+            blocks: alloc::vec![whole],
+            unused: NONE,
+            free: BTreeSet::from([(size, 0, 0)]),
+            by_start: BTreeMap::new(),
+            size,
+        }
     }
 
-    /// Takes `size` bytes of the smallest free range that has them; says where they start.
-    pub(crate) fn alloc(&mut self, size: usize) -> Option<usize> {
-        let &(found, start) = self.free.range((size, 0)..).next()?;
-        // INVARIANT: the rest of a split lies between the taken part and a taken neighbour (or the end).
-        self.free.remove(&(found, start));
-        self.insert(start, Range { size, taken: true });
-        if found > size {
-            self.insert(start + size, Range { size: found - size, taken: false });
+    /// Takes `size` bytes of the smallest free block that has them, for `value`.
+    pub(crate) fn alloc(&mut self, size: u32, value: T) -> Option<BlockId> {
+        let &found = self.free.range((size, 0, 0)..).next()?;
+        let (whole, start, place) = found;
+        self.free.remove(&found);
+        if whole > size {
+            // INVARIANT: the rest of a split lies between the taken part and a taken neighbour (or the end).
+            let behind = self.blocks[place as usize].behind;
+            let (start, size) = (start + size, whole - size);
+            let rest = Block { start, size, before: place, behind, taken: None, mark: 0 };
+            let rest = self.put(rest);
+            if behind != NONE {
+                self.blocks[behind as usize].before = rest;
+            }
+            self.blocks[place as usize].behind = rest;
+            self.free.insert((size, start, rest));
         }
-        Some(start)
+        let block = &mut self.blocks[place as usize];
+        (block.size, block.taken) = (size, Some(value));
+        self.by_start.insert(start, place);
+        Some(BlockId(place))
     }
 
-    /// Gives back the range that starts at `start`, and merges it with its free neighbours.
-    pub(crate) fn free(&mut self, start: usize) {
-        let Some(range) = self.ranges.get(&start).copied().filter(|range| range.taken) else { return };
-        let (mut start, mut size) = (start, range.size);
-        self.ranges.remove(&start);
-        if let Some(after) = self.take_free(start + size) {
-            size += after;
+    /// Gives a block back, and merges it with its free neighbours.
+    pub(crate) fn free(&mut self, id: BlockId) -> Option<T> {
+        let place = id.0;
+        let block = self.blocks.get_mut(place as usize)?;
+        let value = block.taken.take()?;
+        self.by_start.remove(&block.start);
+        let (before, behind) = (block.before, block.behind);
+        if self.is_free(behind) {
+            self.unlist(behind);
+            self.swallow(place, behind);
         }
-        let before = self.ranges.range(..start).next_back().map(|(&at, &range)| (at, range));
-        if let Some((at, Range { taken: false, size: before })) = before {
-            self.take_free(at);
-            (start, size) = (at, size + before);
+        let mut merged = place;
+        if self.is_free(before) {
+            self.unlist(before);
+            self.swallow(before, place);
+            merged = before;
         }
         // INVARIANT: both neighbours are taken now, or the ends of the mapping.
-        self.insert(start, Range { size, taken: false });
+        let block = &self.blocks[merged as usize];
+        self.free.insert((block.size, block.start, merged));
+        Some(value)
     }
 
-    /// Takes the free range at `start` out of both lists; says how large it was.
-    fn take_free(&mut self, start: usize) -> Option<usize> {
-        let size = self.ranges.get(&start).filter(|range| !range.taken)?.size;
-        self.ranges.remove(&start);
-        self.free.remove(&(size, start));
-        Some(size)
+    /// The taken block at this offset.
+    pub(crate) fn find(&self, start: u32) -> Option<BlockId> {
+        self.by_start.get(&start).copied().map(BlockId)
     }
 
-    /// Lists a range.
-    fn insert(&mut self, start: usize, range: Range) {
-        self.ranges.insert(start, range);
-        if !range.taken {
-            self.free.insert((range.size, start));
-        }
+    /// Where a taken block begins, and its bytes.
+    pub(crate) fn place(&self, id: BlockId) -> (u32, u32) {
+        let block = &self.blocks[id.0 as usize];
+        (block.start, block.size)
+    }
+
+    /// What stands in a block, if it is taken.
+    pub(crate) fn get_mut(&mut self, id: BlockId) -> Option<&mut T> {
+        self.blocks.get_mut(id.0 as usize)?.taken.as_mut()
+    }
+
+    /// Leaves a mark in a block, which stays when it is given back; says which was there.
+    pub(crate) fn mark(&mut self, id: BlockId, mark: u32) -> u32 {
+        core::mem::replace(&mut self.blocks[id.0 as usize].mark, mark)
+    }
+
+    /// The taken blocks by where they start: their bytes, and what stands in them.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (u32, &T)> {
+        let blocks = self.by_start.values().map(|&place| &self.blocks[place as usize]);
+        blocks.filter_map(|block| block.taken.as_ref().map(|value| (block.size, value)))
     }
 
     /// The bytes that nobody has.
-    pub(crate) fn free_bytes(&self) -> usize {
-        self.free.iter().map(|&(size, _)| size).sum()
+    pub(crate) fn free_bytes(&self) -> u32 {
+        self.free.iter().map(|&(size, ..)| size).sum()
+    }
+
+    /// Whether there is a free block at this place.
+    fn is_free(&self, place: u32) -> bool {
+        place != NONE && self.blocks[place as usize].taken.is_none()
+    }
+
+    /// Takes a free block off the list of those.
+    fn unlist(&mut self, place: u32) {
+        let block = &self.blocks[place as usize];
+        self.free.remove(&(block.size, block.start, place));
+    }
+
+    /// Makes the block at `first` as large as it and its neighbour `second`, which is no block any more.
+    fn swallow(&mut self, first: u32, second: u32) {
+        let Block { size, behind, .. } = self.blocks[second as usize];
+        let block = &mut self.blocks[first as usize];
+        (block.size, block.behind) = (block.size + size, behind);
+        if behind != NONE {
+            self.blocks[behind as usize].before = first;
+        }
+        self.blocks[second as usize].behind = core::mem::replace(&mut self.unused, second);
+    }
+
+    /// Puts a block into an unused place.
+    fn put(&mut self, block: Block<T>) -> u32 {
+        if self.unused == NONE {
+            self.blocks.push(block);
+            // A block has at least 8 of at most 2^32 bytes.
+            return u32::try_from(self.blocks.len() - 1).unwrap_or(NONE);
+        }
+        let place = self.unused;
+        self.unused = self.blocks[place as usize].behind;
+        self.blocks[place as usize] = block;
+        place
     }
 
     /// Whether the invariants hold; if not, which does not.
     pub(crate) fn check(&self) -> Result<(), &'static str> {
-        let (mut end, mut was_free) = (0, false);
-        for (&start, range) in &self.ranges {
-            if start != end {
-                return Err("ranges leave a gap or overlap");
+        let (mut end, mut was_free, mut before, mut at) = (0, false, NONE, 0);
+        let (mut free, mut taken) = (0, 0);
+        while at != NONE {
+            let block = &self.blocks[at as usize];
+            if block.start != end || block.before != before {
+                return Err("blocks leave a gap or overlap");
             }
-            if was_free && !range.taken {
-                return Err("two free ranges touch");
+            let is_free = block.taken.is_none();
+            if was_free && is_free {
+                return Err("two free blocks touch");
             }
-            if !range.taken && !self.free.contains(&(range.size, start)) {
-                return Err("a free range is not listed as free");
+            let listed = if is_free {
+                self.free.contains(&(block.size, block.start, at))
+            } else {
+                self.by_start.get(&block.start) == Some(&at)
+            };
+            if !listed {
+                return Err("a block is not listed as what it is");
             }
-            (end, was_free) = (start + range.size, !range.taken);
+            (free, taken) = (free + usize::from(is_free), taken + usize::from(!is_free));
+            (end, was_free, before, at) = (end + block.size, is_free, at, block.behind);
         }
-        let listed = self.ranges.values().filter(|range| !range.taken).count();
-        if end != self.size || listed != self.free.len() {
-            return Err("ranges do not cover the mapping, or a taken one is listed as free");
+        if end != self.size || (free, taken) != (self.free.len(), self.by_start.len()) {
+            return Err("blocks do not cover the mapping, or something is listed that is no block");
         }
         Ok(())
     }
@@ -112,30 +209,33 @@ impl RangeAlloc {
 
 #[cfg(test)]
 mod tests {
-    use super::RangeAlloc;
+    use super::{BlockId, RangeAlloc};
 
     #[test]
     fn best_fit_takes_the_smallest_hole_from_its_start_and_frees_merge() {
         let mut alloc = RangeAlloc::new(100);
-        let starts: [usize; 4] = [30, 10, 20, 10].map(|size| alloc.alloc(size).expect("room"));
-        assert_eq!(starts, [0, 30, 40, 60]);
-        alloc.free(0);
-        alloc.free(40);
+        let taken: [BlockId; 4] = [30, 10, 20, 10].map(|size| alloc.alloc(size, ()).expect("room"));
+        assert_eq!(taken.map(|id| alloc.place(id)), [(0, 30), (30, 10), (40, 20), (60, 10)]);
+        alloc.free(taken[0]);
+        alloc.free(taken[2]);
         alloc.check().expect("two holes: 30 bytes at 0, 20 at 40; 30 at the end");
-        assert_eq!(alloc.alloc(15), Some(40), "the smallest hole that is large enough");
-        assert_eq!(alloc.alloc(40), None, "60 bytes are free, but not in one piece");
-        for start in [40, 30, 60] {
-            alloc.free(start);
+        let smallest = alloc.alloc(15, ()).expect("room");
+        assert_eq!(alloc.place(smallest), (40, 15), "the smallest hole that is large enough");
+        assert_eq!(alloc.alloc(40, ()), None, "65 bytes are free, but not in one piece");
+        for id in [smallest, taken[1], taken[3]] {
+            assert_eq!(alloc.free(id), Some(()));
             alloc.check().expect("merged");
         }
-        assert_eq!((alloc.free_bytes(), alloc.alloc(100)), (100, Some(0)), "one piece again");
+        assert_eq!(alloc.free_bytes(), 100);
+        assert_eq!(alloc.alloc(100, ()).map(|id| alloc.place(id)), Some((0, 100)), "one piece again");
     }
 
     #[test]
     fn giving_back_what_is_not_taken_changes_nothing() {
         let mut alloc = RangeAlloc::new(64);
-        alloc.free(0);
-        alloc.free(8);
+        let taken = alloc.alloc(8, 'x').expect("room");
+        assert_eq!((alloc.find(0), alloc.find(4), alloc.get_mut(taken)), (Some(taken), None, Some(&mut 'x')));
+        assert_eq!((alloc.free(taken), alloc.free(taken), alloc.find(0)), (Some('x'), None, None));
         alloc.check().expect("as before");
         assert_eq!(alloc.free_bytes(), 64);
     }

@@ -1,14 +1,13 @@
 //! The read part of an ioctl: work becomes returns (`binder_thread_read`).
 
 use super::install::{HeldReader, Install};
-use super::node::NodeId;
-use super::thread::{ThreadId, Work, WriteRead};
+use super::thread::{Call, Hold, ThreadKey, WriteRead};
 use super::transaction::TransactionId;
+use super::work::Work;
 use super::{Driver, Output};
 use crate::errno::Errno;
-use crate::protocol::{Delivered, Payload, Refusal, Return};
+use crate::protocol::{Delivered, Refusal, Return};
 use alloc::format;
-use alloc::vec::Vec;
 
 /// Room that has to be left for the largest return before new work is taken: 72 bytes and its word.
 const WORK_ROOM: usize = 76;
@@ -23,230 +22,261 @@ enum Next {
     Held,
 }
 
+impl<F> Call<F> {
+    /// Adds a return to what is read.
+    fn put(&mut self, answer: Return) {
+        self.used += answer.wire_size();
+        self.returns.push(answer);
+    }
+
+    /// Whether it waits for a table's answer.
+    pub(crate) fn is_held(&self) -> bool {
+        matches!(self.hold, Hold::Building(_) | Hold::Delivering(_))
+    }
+}
+
 impl<F: core::fmt::Debug> Driver<F> {
     /// Begins the read part.
-    pub(crate) fn thread_read(&mut self, id: ThreadId) {
-        let Some(call) = self.call_mut(id) else { return };
+    pub(crate) fn thread_read(&mut self, key: ThreadKey) {
+        let Some(call) = self.call_mut(key) else { return };
         if call.read.size == 0 {
-            return self.finish(id, None);
+            return self.finish(key, None);
         }
-        call.returns.push(Return::Noop);
-        call.used = Return::Noop.wire_size();
-        self.wait_for_work(id);
+        call.put(Return::Noop);
+        self.look_for_work(key);
+    }
+
+    /// Decides whose work the thread may take, and begins to wait for it.
+    fn look_for_work(&mut self, key: ThreadKey) {
+        let available = self.threads[key].is_available();
+        if let Some(call) = self.call_mut(key) {
+            call.takes_process_work = available;
+        }
+        self.wait_for_work(key);
     }
 
     /// Reads if there is something to read for; otherwise waits, or says `EAGAIN`.
-    fn wait_for_work(&mut self, id: ThreadId) {
-        let Some(process) = self.processes.get_mut(id.process) else { return };
-        let has_process_work = !process.todo.is_empty();
-        let Some(thread) = process.threads.get_mut(&id.tid) else { return };
-        let takes_process_work = thread.stack.is_none() && thread.todo.is_empty();
-        let has_work = thread.process_todo || thread.need_return || (takes_process_work && has_process_work);
+    fn wait_for_work(&mut self, key: ThreadKey) {
+        let thread = &mut self.threads[key];
+        let process = &mut self.processes[thread.id.process];
         let Some(call) = thread.call.as_mut() else { return };
-        call.takes_process_work = takes_process_work;
-        if has_work {
-            return self.go_on_reading(id);
+        let has_process_work = call.takes_process_work && !process.todo.is_empty();
+        if thread.process_todo || thread.need_return || has_process_work {
+            return self.go_on_reading(key);
         }
         if call.read.nonblock {
-            call.returns.clear();
-            return self.finish_with(id, Errno::EAGAIN);
+            return self.finish_with(key, Errno::EAGAIN);
         }
         // INVARIANT: a thread waits for its process's work at most once, and only while parked.
-        (call.parked, call.woken) = (true, false);
-        if takes_process_work && !process.waiting.contains(&id.tid) {
-            process.waiting.push(id.tid);
+        call.hold = Hold::Work;
+        if call.takes_process_work {
+            process.waiting.push(key);
         }
     }
 
-    /// A woken thread goes on: as if it had just begun to wait.
-    pub(crate) fn resume(&mut self, id: ThreadId) {
-        let Some(call) = self.call_mut(id).filter(|call| call.parked) else { return };
-        (call.parked, call.woken) = (false, false);
-        self.processes[id.process].waiting.retain(|&tid| tid != id.tid);
-        self.wait_for_work(id);
+    /// A woken thread goes on waiting, or reads.
+    pub(crate) fn resume_reader(&mut self, key: ThreadKey) {
+        let Some(call) = self.call_mut(key) else { return };
+        if !matches!(call.hold, Hold::Work | Hold::Woken) {
+            return;
+        }
+        call.hold = Hold::Nothing;
+        self.stop_waiting(key);
+        self.wait_for_work(key);
+    }
+
+    /// A signal: a thread that waits comes back with nothing.
+    pub(crate) fn interrupt_reader(&mut self, key: ThreadKey) {
+        let Some(call) = self.call_mut(key) else { return };
+        if matches!(call.hold, Hold::Work | Hold::Woken) {
+            call.hold = Hold::Nothing;
+            self.stop_waiting(key);
+            self.finish_with(key, Errno::EINTR);
+        }
     }
 
     /// Turns work into returns until one ends the read, or nothing is left, or there is no room.
-    pub(crate) fn go_on_reading(&mut self, id: ThreadId) {
+    pub(crate) fn go_on_reading(&mut self, key: ThreadKey) {
         loop {
-            let Some(process) = self.processes.get_mut(id.process) else { return };
-            let Some(thread) = process.threads.get_mut(&id.tid) else { return };
-            let Some(call) = thread.call.as_ref() else { return };
-            let (room, only_noop) = (call.read.size.saturating_sub(call.used), call.returns.len() == 1);
-            let from_thread = !thread.todo.is_empty();
-            let from_process = call.takes_process_work && !process.todo.is_empty();
-            if !from_thread && !from_process {
-                if only_noop && !thread.need_return {
-                    return self.wait_for_work(id);
-                }
-                return self.finish(id, None);
+            let Some(thread) = self.threads.get_mut(key) else { return };
+            let process = &mut self.processes[thread.id.process];
+            let Some(call) = thread.call.as_mut() else { return };
+            let list = if !thread.todo.is_empty() {
+                &mut thread.todo
+            } else if call.takes_process_work && !process.todo.is_empty() {
+                &mut process.todo
+            } else if call.returns.len() == 1 && !thread.need_return {
+                return self.look_for_work(key);
+            } else {
+                break;
+            };
+            if call.read.size < call.used + WORK_ROOM {
+                break;
             }
-            if room < WORK_ROOM {
-                return self.finish(id, None);
-            }
-            let work = if from_thread { thread.todo.pop_front() } else { process.todo.pop_front() };
+            let Some(work) = list.pop_front() else { break };
             if thread.todo.is_empty() {
                 thread.process_todo = false;
             }
-            let next = work.map_or(Next::Done, |work| self.work(id, work));
-            match next {
+            match self.work(key, work) {
                 Next::Item => {}
-                Next::Done => return self.finish(id, None),
+                Next::Done => break,
                 Next::Held => return,
             }
         }
+        self.end_read(key);
     }
 
     /// One item of work.
-    fn work(&mut self, id: ThreadId, work: Work) -> Next {
-        match work {
-            Work::Transaction(transaction) => return self.begin_delivery(id, transaction),
-            Work::TransactionComplete => self.put(id, Return::TransactionComplete),
-            Work::ReturnError => {
-                let answer = self.thread_mut(id).and_then(|thread| thread.return_error.take());
-                self.put_some(id, answer);
+    fn work(&mut self, key: ThreadKey, work: Work) -> Next {
+        let mut is_last = false;
+        let answer = match work {
+            Work::Transaction(transaction) => return self.begin_delivery(key, transaction),
+            Work::Complete(complete) => {
+                let wants_spam = self.processes[self.process_of(key)].oneway_spam_detection;
+                Some(complete.to_return(wants_spam))
             }
-            Work::ReplyError => {
-                let answer = self.thread_mut(id).and_then(|thread| thread.reply_error.take());
-                self.put_some(id, answer);
+            Work::ReturnError => self.threads[key].return_error.take().map(Return::from),
+            Work::ReplyError => self.threads[key].reply_error.take().map(Return::from),
+            Work::Node(node) => {
+                let told = self.tell_owner(node);
+                if let Some(call) = self.call_mut(key) {
+                    told.for_each(|answer| call.put(answer));
+                }
+                None
             }
-            Work::Node(node) => self.tell_owner(id, node),
+            Work::Death(death) => {
+                let (answer, last) = self.read_death(death);
+                is_last = last;
+                Some(answer)
+            }
+            Work::Freeze(notice) => {
+                let (answer, last) = self.read_freeze_notice(notice);
+                is_last = last;
+                Some(answer)
+            }
+        };
+        if let (Some(call), Some(answer)) = (self.call_mut(key), answer) {
+            call.put(answer);
         }
-        Next::Item
-    }
-
-    /// Adds a return to what the thread reads.
-    fn put(&mut self, id: ThreadId, answer: Return) {
-        if let Some(call) = self.call_mut(id) {
-            call.used += answer.wire_size();
-            call.returns.push(answer);
-        }
-    }
-
-    /// Adds a return, if there is one.
-    fn put_some(&mut self, id: ThreadId, answer: Option<Return>) {
-        if let Some(answer) = answer {
-            self.put(id, answer);
-        }
-    }
-
-    /// How a node is held has changed: its owner reads what it has not been told.
-    fn tell_owner(&mut self, id: ThreadId, node_id: NodeId) {
-        let Some(node) = self.nodes.get_mut(node_id) else { return };
-        node.work = None;
-        let (strong, weak) = (node.wants_strong(), node.wants_weak());
-        let (had_strong, had_weak) = (node.has_strong, node.has_weak);
-        // INVARIANT: what is told is counted until the owner has acknowledged it (`count_done`).
-        if weak && !had_weak {
-            (node.pending_weak, node.local_weak) = (true, node.local_weak + 1);
-        }
-        if strong && !had_strong {
-            (node.pending_strong, node.local_strong) = (true, node.local_strong + 1);
-        }
-        (node.has_weak, node.has_strong) = (weak, strong);
-        let (ptr, cookie) = (node.ptr, node.cookie);
-        if !weak && !strong {
-            self.reap_node(node_id);
-        }
-        let told = [
-            (weak && !had_weak, Return::IncRefs { ptr, cookie }),
-            (strong && !had_strong, Return::Acquire { ptr, cookie }),
-            (!strong && had_strong, Return::Release { ptr, cookie }),
-            (!weak && had_weak, Return::DecRefs { ptr, cookie }),
-        ];
-        for (_, answer) in told.into_iter().filter(|(due, _)| *due) {
-            self.put(id, answer);
-        }
+        if is_last { Next::Done } else { Next::Item }
     }
 
     /// A transaction has reached its reader. Files in flight first need numbers, in the reader's own table.
-    fn begin_delivery(&mut self, id: ThreadId, transaction: TransactionId) -> Next {
-        self.step(id, "binder_thread_read", |driver| {
-            format!("{} takes the transaction from its list", driver.comm(id.process))
+    fn begin_delivery(&mut self, key: ThreadKey, id: TransactionId) -> Next {
+        self.step(key, "binder_thread_read", |driver| {
+            format!("{} takes the transaction from its list", driver.comm(driver.process_of(key)))
         });
-        let fixups = core::mem::take(&mut self.transactions[transaction].fixups);
+        let fixups = core::mem::take(&mut self.transactions[id].fixups);
         if fixups.is_empty() {
-            self.deliver(id, transaction);
+            self.deliver(key, id);
             return Next::Done;
         }
-        let sender = self.transactions[transaction].sender;
-        let Some(call) = self.call_mut(id) else { return Next::Done };
-        // INVARIANT: the one place that makes a `HeldReader`; `installed` takes `delivering` back.
-        call.delivering = Some(transaction);
-        let call = HeldReader { thread: id };
+        let (sender, thread) = (self.transactions[id].sender, self.threads[key].id);
+        let Some(call) = self.call_mut(key) else { return Next::Done };
+        // INVARIANT: the one place that makes a `HeldReader`; `installed` takes the hold back.
+        call.hold = Hold::Delivering(id);
+        let call = HeldReader { thread };
         self.outputs.push_back(Output::Install(Install { call, sender, files: fixups }));
         Next::Held
     }
 
     /// Hands the transaction to its reader: the buffer is the reader's, a call joins its stack.
-    pub(crate) fn deliver(&mut self, id: ThreadId, transaction_id: TransactionId) {
-        let transaction = &mut self.transactions[transaction_id];
-        let payload =
-            core::mem::replace(&mut transaction.payload, Payload { bytes: Vec::new(), objects: Vec::new() });
-        let (node, from, expects_reply) = (transaction.node, transaction.from, transaction.expects_reply());
-        let (address, code, flags) = (transaction.buffer.unwrap_or(0), transaction.code, transaction.flags);
-        let (ptr, cookie) = node.map_or((0, 0), |node| (self.nodes[node].ptr, self.nodes[node].cookie));
+    pub(crate) fn deliver(&mut self, key: ThreadKey, id: TransactionId) {
+        let process = self.process_of(key);
+        let transaction = &mut self.transactions[id];
+        let from = transaction.from.map(|from| self.threads[from].id.process);
+        let (ptr, cookie) =
+            transaction.node.map_or((0, 0), |node| (self.nodes[node].ptr, self.nodes[node].cookie));
+        let alloc = self.processes[process].alloc.as_mut();
+        let buffer = alloc.zip(transaction.buffer).map_or(0, |(alloc, id)| {
+            if let Some(buffer) = alloc.buffer_mut(id) {
+                buffer.allow_user_free = true;
+            }
+            alloc.address(id)
+        });
         let delivered = Delivered {
             ptr,
             cookie,
-            code,
-            flags,
-            sender_pid: from.map_or(0, |from| self.pid(from.process)),
-            sender_euid: self.transactions[transaction_id].sender_euid,
-            buffer: address,
-            payload,
+            code: transaction.code,
+            flags: transaction.flags,
+            sender_pid: from.map_or(0, |from| self.processes[from].pid),
+            sender_euid: transaction.sender_euid,
+            buffer,
+            payload: core::mem::take(&mut transaction.payload),
+            security_context: transaction.security_context.take(),
         };
-        if let Some(buffer) = self.buffer_mut(id.process, address) {
-            buffer.allow_user_free = true;
-        }
-        if expects_reply {
+        let is_call = transaction.node.is_some();
+        if transaction.expects_reply() {
             // INVARIANT: a call being served is on top of its server's stack.
-            let parent = self.thread_mut(id).and_then(|thread| thread.stack.replace(transaction_id));
-            let transaction = &mut self.transactions[transaction_id];
-            (transaction.to_thread, transaction.to_parent) = (Some(id), parent);
+            transaction.to_parent = self.threads[key].stack.replace(id);
+            transaction.to_thread = Some(key);
         } else {
-            self.free_transaction(transaction_id);
+            self.free_transaction(id);
         }
-        self.put(id, if node.is_some() { Return::Transaction(delivered) } else { Return::Reply(delivered) });
+        if let Some(call) = self.call_mut(key) {
+            call.put(if is_call { Return::Transaction(delivered) } else { Return::Reply(delivered) });
+        }
     }
 
     /// The reader's table had no room: the transaction is dropped, whole. A reply becomes `BR_FAILED_REPLY`,
     /// the caller of a call reads it in its place, a one-way call is lost without a word.
-    pub(crate) fn deliver_failed(&mut self, id: ThreadId, transaction: TransactionId) {
-        let dropped = &mut self.transactions[transaction];
-        let (address, node, is_reply) = (dropped.buffer.take(), dropped.node, dropped.node.is_none());
-        self.step(id, "binder_cleanup_transaction", |_| {
+    pub(crate) fn deliver_failed(&mut self, key: ThreadKey, id: TransactionId) {
+        let process = self.process_of(key);
+        let dropped = &mut self.transactions[id];
+        let (taken, node) = (dropped.buffer.take(), dropped.node);
+        self.step(key, "binder_cleanup_transaction", |_| {
             "fd fixups failed: the transaction is dropped".into()
         });
-        self.cleanup_transaction(transaction, Refusal::FailedReply);
-        if let Some(address) = address {
-            let is_async = self.buffer_mut(id.process, address).is_some_and(|buffer| buffer.is_async);
+        self.cleanup_transaction(id, Refusal::FailedReply);
+        if let Some(taken) = taken {
+            let is_async = self.buffer_mut(process, taken).is_some_and(|buffer| buffer.is_async);
             if let (true, Some(node)) = (is_async, node) {
                 self.next_async(node);
             }
-            self.release_buffer(id.process, address);
+            self.release_buffer(process, taken);
         }
-        if is_reply {
-            self.put(id, Return::FailedReply);
-            self.finish(id, None);
-        } else {
-            self.go_on_reading(id);
+        if node.is_some() {
+            return self.go_on_reading(key);
         }
+        if let Some(call) = self.call_mut(key) {
+            call.put(Return::FailedReply);
+        }
+        self.end_read(key);
+    }
+
+    /// The end of a read that found something: the process may be asked for one more thread.
+    pub(crate) fn end_read(&mut self, key: ThreadKey) {
+        let thread = &mut self.threads[key];
+        let process = &mut self.processes[thread.id.process];
+        let wanted = process.requested_threads == 0
+            && process.waiting.is_empty()
+            && process.requested_threads_started < process.max_threads
+            && thread.looper.is_looper();
+        if let (true, Some(call)) = (wanted, thread.call.as_mut()) {
+            process.requested_threads += 1;
+            // It is written over the word that opens the read.
+            call.returns[0] = Return::SpawnLooper;
+        }
+        self.finish(key, None);
     }
 
     /// The ioctl returns with an error: nothing was read.
-    pub(crate) fn finish_with(&mut self, id: ThreadId, errno: Errno) {
-        if let Some(call) = self.call_mut(id) {
+    pub(crate) fn finish_with(&mut self, key: ThreadKey, errno: Errno) {
+        if let Some(call) = self.call_mut(key) {
             call.returns.clear();
         }
-        self.finish(id, Some(errno));
+        self.finish(key, Some(errno));
     }
 
-    /// The ioctl returns.
-    pub(crate) fn finish(&mut self, id: ThreadId, error: Option<Errno>) {
-        let Some(thread) = self.thread_mut(id) else { return };
+    /// The ioctl returns. If it has read, and left its process work, somebody else who waits is woken.
+    pub(crate) fn finish(&mut self, key: ThreadKey, error: Option<Errno>) {
+        let thread = &mut self.threads[key];
         thread.need_return = false;
-        let Some(call) = thread.call.take() else { return };
+        let (id, Some(call)) = (thread.id, thread.call.take()) else { return };
+        let began_to_read = call.read.size > 0 && call.used > 0;
+        if began_to_read && !self.processes[id.process].todo.is_empty() {
+            self.wake_process(id.process);
+        }
         let result = WriteRead { error, write_consumed: call.consumed, returns: call.returns };
         self.outputs.push_back(Output::Return { thread: id, result });
     }

@@ -3,9 +3,11 @@
 //! The kernel's Rust driver keeps this in `process.rs`, the C driver as `struct binder_ref`.
 
 use super::Driver;
+use super::death::DeathId;
+use super::freeze_notice::NoticeId;
 use super::node::NodeId;
 use super::process::ProcessId;
-use super::thread::ThreadId;
+use super::thread::ThreadKey;
 use crate::errno::Errno;
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
@@ -19,6 +21,10 @@ pub(crate) struct Reference {
     pub(crate) strong: u32,
     /// Weak counts: `BC_INCREFS`s and buffers.
     pub(crate) weak: u32,
+    /// The notice that was asked for, should the node's owner die.
+    pub(crate) death: Option<DeathId>,
+    /// The notice that was asked for, whenever the node's owner is frozen or thawed.
+    pub(crate) freeze: Option<NoticeId>,
 }
 
 /// The handles of one process.
@@ -52,24 +58,27 @@ impl References {
         self.by_node.get(&node).copied()
     }
 
+    /// The lowest number that names something.
+    pub(crate) fn first(&self) -> Option<u32> {
+        self.iter().next().map(|(handle, _)| handle)
+    }
+
     /// A new handle, without counts, under the lowest free number: from 0 for the manager's node, else from 1.
     fn insert(&mut self, node: NodeId, is_manager: bool) -> u32 {
         if self.by_handle.is_empty() {
             self.by_handle.push(None);
         }
         let next = u32::try_from(self.by_handle.len()).unwrap_or(u32::MAX);
-        let handle = match (is_manager && self.by_handle[0].is_none(), self.free.pop_first()) {
-            (true, popped) => {
-                self.free.extend(popped);
-                0
-            }
-            (false, Some(lowest)) => lowest,
-            (false, None) => {
-                self.by_handle.push(None);
-                next
-            }
+        let handle = if is_manager && self.by_handle[0].is_none() {
+            0
+        } else if let Some(lowest) = self.free.pop_first() {
+            lowest
+        } else {
+            self.by_handle.push(None);
+            next
         };
-        self.by_handle[handle as usize] = Some(Reference { node, strong: 0, weak: 0 });
+        let reference = Reference { node, strong: 0, weak: 0, death: None, freeze: None };
+        self.by_handle[handle as usize] = Some(reference);
         self.by_node.insert(node, handle);
         handle
     }
@@ -104,21 +113,22 @@ impl<F: core::fmt::Debug> Driver<F> {
         process: ProcessId,
         node: NodeId,
         strong: bool,
-        sender: Option<ThreadId>,
+        sender: Option<ThreadKey>,
     ) -> Result<u32, Errno> {
-        let is_manager = self.contexts[self.processes[process].device as usize].manager == Some(node);
-        let handle = match self.processes[process].refs.find(node) {
+        let found = self.processes[process].refs.find(node);
+        let handle = match found {
             Some(handle) => handle,
             None => {
+                self.next_id();
                 // INVARIANT: one more handle on the node; `remove_ref` takes it back.
-                self.nodes[node].refs += 1;
+                self.nodes[node].holders.insert(process);
+                let context = &self.contexts[self.processes[process].device as usize];
+                let is_manager = context.manager == Some(node);
                 self.processes[process].refs.insert(node, is_manager)
             }
         };
         let counted = self.inc_ref(process, handle, strong, sender);
-        if counted.is_err()
-            && self.processes[process].refs.get(handle).is_some_and(|r| r.strong + r.weak == 0)
-        {
+        if counted.is_err() && found.is_none() {
             self.remove_ref(process, handle);
         }
         counted.map(|()| handle)
@@ -130,16 +140,15 @@ impl<F: core::fmt::Debug> Driver<F> {
         process: ProcessId,
         handle: u32,
         strong: bool,
-        sender: Option<ThreadId>,
+        sender: Option<ThreadKey>,
     ) -> Result<(), Errno> {
         let reference = *self.processes[process].refs.get(handle).ok_or(Errno::EINVAL)?;
         let count = if strong { reference.strong } else { reference.weak };
-        let raised = count.checked_add(1).ok_or(Errno::EINVAL)?;
         if count == 0 {
             self.inc_node(reference.node, strong, true, sender)?;
         }
         if let Some(reference) = self.processes[process].refs.get_mut(handle) {
-            *if strong { &mut reference.strong } else { &mut reference.weak } = raised;
+            *if strong { &mut reference.strong } else { &mut reference.weak } = count.saturating_add(1);
         }
         Ok(())
     }
@@ -152,7 +161,7 @@ impl<F: core::fmt::Debug> Driver<F> {
             return;
         }
         *count -= 1;
-        let (last, gone, node) = (*count == 0, reference.strong + reference.weak == 0, reference.node);
+        let (last, gone, node) = (*count == 0, reference.strong == 0 && reference.weak == 0, reference.node);
         if strong && last {
             self.dec_node(node, true, true);
         }
@@ -161,15 +170,51 @@ impl<F: core::fmt::Debug> Driver<F> {
         }
     }
 
-    /// `binder_cleanup_ref`: takes the handle away, with whatever it still counts.
+    /// `binder_cleanup_ref`: takes the handle away, with whatever it still counts and asked for.
     pub(crate) fn remove_ref(&mut self, process: ProcessId, handle: u32) {
         let Some(reference) = self.processes[process].refs.remove(handle) else { return };
         if reference.strong > 0 {
             self.dec_node(reference.node, true, true);
         }
-        // INVARIANT: pairs with `inc_ref_for_node`.
-        let node = &mut self.nodes[reference.node];
-        node.refs = node.refs.saturating_sub(1);
-        self.dec_node(reference.node, false, true);
+        if let Some(node) = self.nodes.get_mut(reference.node) {
+            // INVARIANT: pairs with `inc_ref_for_node`.
+            node.holders.remove(&process);
+            self.dec_node(reference.node, false, true);
+        }
+        if let Some(death) = reference.death {
+            self.drop_death(death);
+        }
+        if let Some(notice) = reference.freeze {
+            self.drop_freeze_notice(notice);
+        }
+    }
+
+    /// `BC_INCREFS`, `BC_ACQUIRE`, `BC_RELEASE`, `BC_DECREFS`: a handle that is not held (strongly, for the
+    /// strong two) is ignored; handle 0 can be counted from nothing, except by the manager itself.
+    pub(crate) fn count(
+        &mut self,
+        process: ProcessId,
+        handle: u32,
+        strong: bool,
+        up: bool,
+    ) -> Result<(), Errno> {
+        let manager = self.contexts[self.processes[process].device as usize].manager;
+        if let (true, 0, Some(manager)) = (up, handle, manager) {
+            if self.nodes[manager].owner == Some(process) {
+                return Err(Errno::EINVAL);
+            }
+            if self.inc_ref_for_node(process, manager, strong, None).is_ok() {
+                return Ok(());
+            }
+        }
+        if self.node_of(process, handle, strong).is_some() {
+            if up {
+                // A count that the node refuses is ignored like an unknown handle.
+                let _ = self.inc_ref(process, handle, strong, None);
+            } else {
+                self.dec_ref(process, handle, strong);
+            }
+        }
+        Ok(())
     }
 }

@@ -74,7 +74,7 @@ impl<K: From<Key> + Into<Key> + Copy, T> Slab<K, T> {
         Some(value)
     }
 
-    /// What `key` names, if it still does.
+    /// What `key` names, if it still does. Keys that come from outside go through here.
     pub(crate) fn get(&self, key: K) -> Option<&T> {
         let key: Key = key.into();
         self.slots.get(key.index as usize).filter(|slot| slot.0 == key.generation)?.1.as_ref()
@@ -88,9 +88,8 @@ impl<K: From<Key> + Into<Key> + Copy, T> Slab<K, T> {
 
     /// All objects with their keys, in the order of the slots.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (K, &T)> {
-        self.slots.iter().enumerate().filter_map(|(index, (generation, value))| {
-            let index = u32::try_from(index).ok()?;
-            value.as_ref().map(|value| (Key { index, generation: *generation }.into(), value))
+        (0..).zip(&self.slots).filter_map(|(index, &(generation, ref value))| {
+            value.as_ref().map(|value| (Key { index, generation }.into(), value))
         })
     }
 
@@ -100,16 +99,23 @@ impl<K: From<Key> + Into<Key> + Copy, T> Slab<K, T> {
     }
 }
 
-/// For keys that the driver itself keeps: those name something for as long as it keeps them.
+/// For keys that the driver itself keeps: each names something for as long as it is kept, and `check` holds the
+/// driver to it. Like the kernel's `BUG_ON`: to go on with a wrong object would be worse.
 impl<K: From<Key> + Into<Key> + Copy + core::fmt::Debug, T> Index<K> for Slab<K, T> {
     type Output = T;
     fn index(&self, key: K) -> &T {
-        self.get(key).unwrap_or_else(|| panic!("slab: {key:?} was kept after its object went"))
+        self.get(key).unwrap_or_else(|| kept_too_long(key))
     }
 }
 
 impl<K: From<Key> + Into<Key> + Copy + core::fmt::Debug, T> IndexMut<K> for Slab<K, T> {
     fn index_mut(&mut self, key: K) -> &mut T {
-        self.get_mut(key).unwrap_or_else(|| panic!("slab: {key:?} was kept after its object went"))
+        self.get_mut(key).unwrap_or_else(|| kept_too_long(key))
     }
+}
+
+#[cold]
+#[inline(never)]
+fn kept_too_long<K: core::fmt::Debug>(key: K) -> ! {
+    panic!("slab: {key:?} was kept after its object went")
 }

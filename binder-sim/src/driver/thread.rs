@@ -1,14 +1,22 @@
 //! Threads: one for each tid that has made a call; who waits, what for, and what it answers next.
 
-use super::Driver;
-use super::node::NodeId;
+use super::freeze::Freezer;
 use super::process::ProcessId;
-use super::transaction::{Building, TransactionId};
+use super::slab::key;
+use super::transaction::{Building, Refused, TransactionId};
+use super::work::{List, Work};
+use super::{Driver, Looked, Output};
 use crate::errno::Errno;
-use crate::protocol::{Command, ExtendedError, Return};
+use crate::protocol::{ExtendedError, Refusal, Return};
+use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::vec;
 use alloc::vec::Vec;
+
+key! {
+    /// A thread's number inside the driver.
+    pub(crate) ThreadKey
+}
 
 /// A thread of an open.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -17,21 +25,6 @@ pub struct ThreadId {
     pub process: ProcessId,
     /// The thread, by its tid.
     pub tid: u32,
-}
-
-/// An item of a todo list (`struct binder_work`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Work {
-    /// A call or a reply to be delivered.
-    Transaction(TransactionId),
-    /// `BR_TRANSACTION_COMPLETE` is due.
-    TransactionComplete,
-    /// What stands in the thread's `return_error` is due.
-    ReturnError,
-    /// What stands in the thread's `reply_error` is due.
-    ReplyError,
-    /// The owner has to be told how its node is held.
-    Node(NodeId),
 }
 
 /// What a thread said of itself with the looper commands; noted, as the kernel does, not enforced.
@@ -43,6 +36,15 @@ pub(crate) struct Looper {
     pub(crate) registered: bool,
     /// `BC_EXIT_LOOPER`.
     pub(crate) exited: bool,
+    /// Both, or registered without having been asked for.
+    pub(crate) invalid: bool,
+}
+
+impl Looper {
+    /// Whether the thread serves calls.
+    pub(crate) fn is_looper(self) -> bool {
+        self.entered || self.registered
+    }
 }
 
 /// The read part of an ioctl.
@@ -59,6 +61,8 @@ impl Read {
     pub const WAIT: Read = Read { size: 256, nonblock: false };
     /// Takes what there is.
     pub const NOW: Read = Read { size: 256, nonblock: true };
+    /// Reads nothing: the ioctl only writes.
+    pub const NONE: Read = Read { size: 0, nonblock: true };
 }
 
 /// What `ioctl(BINDER_WRITE_READ)` returned (`struct binder_write_read`, as copied back).
@@ -72,11 +76,26 @@ pub struct WriteRead {
     pub returns: Vec<Return>,
 }
 
+/// What an ioctl under way waits for, if it does.
+#[derive(Debug)]
+pub(crate) enum Hold<F> {
+    /// Nothing: it is just being done.
+    Nothing,
+    /// Something to read.
+    Work,
+    /// The same; the backend has been told to run it.
+    Woken,
+    /// Numbers in the reader's table, for the files of this transaction (deferred).
+    Delivering(TransactionId),
+    /// A number in the receiver's table, for a transaction that is being built (classic).
+    Building(Box<Building<F>>),
+}
+
 /// An ioctl under way: the thread is inside it until it returns.
 #[derive(Debug)]
 pub(crate) struct Call<F> {
-    /// The commands that are left, each descriptor looked up in the table of the calling process.
-    pub(crate) commands: vec::IntoIter<Command<Option<F>>>,
+    /// The commands that are left.
+    pub(crate) commands: vec::IntoIter<Looked<F>>,
     /// The bytes of those that are done.
     pub(crate) consumed: usize,
     /// The read part.
@@ -87,19 +106,33 @@ pub(crate) struct Call<F> {
     pub(crate) used: usize,
     /// The thread may take work of its process: decided when the read began.
     pub(crate) takes_process_work: bool,
-    /// The thread sleeps until it is woken.
-    pub(crate) parked: bool,
-    /// The backend has been told to wake it.
-    pub(crate) woken: bool,
-    /// A transaction being built, while its sender is held for a number in the target's table (classic).
-    pub(crate) building: Option<Building<F>>,
-    /// A transaction being delivered, while its reader is held for numbers in its own table (deferred).
-    pub(crate) delivering: Option<TransactionId>,
+    /// What it waits for.
+    pub(crate) hold: Hold<F>,
+}
+
+/// What a refused command leaves for its thread to read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ReturnError {
+    /// The refusal.
+    Refused(Refusal),
+    /// Of a reply: the replier is told that all is well, the caller is not.
+    Complete,
+}
+
+impl From<ReturnError> for Return {
+    fn from(error: ReturnError) -> Return {
+        match error {
+            ReturnError::Refused(refusal) => refusal.into(),
+            ReturnError::Complete => Return::TransactionComplete,
+        }
+    }
 }
 
 /// `struct binder_thread`.
 #[derive(Debug)]
 pub(crate) struct Thread<F> {
+    /// Whose it is.
+    pub(crate) id: ThreadId,
     /// What it said of itself.
     pub(crate) looper: Looper,
     /// The next read has to come back even with nothing: true of a thread's first call.
@@ -111,19 +144,22 @@ pub(crate) struct Thread<F> {
     /// The call it is in, innermost first: one it makes or one it serves.
     pub(crate) stack: Option<TransactionId>,
     /// The answer to a refused command; commands stop until it is read.
-    pub(crate) return_error: Option<Return>,
+    pub(crate) return_error: Option<ReturnError>,
     /// The answer to a call that came to nothing.
-    pub(crate) reply_error: Option<Return>,
+    pub(crate) reply_error: Option<Refusal>,
     /// More about its last transaction.
     pub(crate) extended_error: ExtendedError,
-    /// The ioctl it is inside.
+    /// The `BINDER_WRITE_READ` it is inside.
     pub(crate) call: Option<Call<F>>,
+    /// The `BINDER_FREEZE` it is inside.
+    pub(crate) freezer: Option<Freezer>,
 }
 
 impl<F> Thread<F> {
     /// A thread before its first call.
-    pub(crate) fn new() -> Thread<F> {
+    pub(crate) fn new(id: ThreadId) -> Thread<F> {
         Thread {
+            id,
             looper: Looper::default(),
             need_return: true,
             todo: VecDeque::new(),
@@ -133,46 +169,141 @@ impl<F> Thread<F> {
             reply_error: None,
             extended_error: ExtendedError::default(),
             call: None,
+            freezer: None,
         }
+    }
+
+    /// Whether it waits for something to read and has not been woken.
+    pub(crate) fn is_parked(&self) -> bool {
+        self.call.as_ref().is_some_and(|call| matches!(call.hold, Hold::Work))
+    }
+
+    /// `binder_available_for_proc_work`: whether it may take work of its process.
+    pub(crate) fn is_available(&self) -> bool {
+        self.stack.is_none() && self.todo.is_empty()
     }
 }
 
 impl<F: core::fmt::Debug> Driver<F> {
-    /// The thread, if it has made a call.
-    pub(crate) fn thread(&self, id: ThreadId) -> Option<&Thread<F>> {
-        self.processes.get(id.process)?.threads.get(&id.tid)
+    /// `binder_get_thread`: the thread that makes a call, made if this is its first; none if the open is gone.
+    pub(crate) fn get_thread(&mut self, id: ThreadId) -> Option<ThreadKey> {
+        let process = self.processes.get_mut(id.process).filter(|process| !process.is_closed)?;
+        if let Some(&key) = process.threads.get(&id.tid) {
+            return Some(key);
+        }
+        let key = self.threads.insert(Thread::new(id));
+        process.threads.insert(id.tid, key);
+        Some(key)
     }
 
-    /// The thread, if it has made a call.
-    pub(crate) fn thread_mut(&mut self, id: ThreadId) -> Option<&mut Thread<F>> {
-        self.processes.get_mut(id.process)?.threads.get_mut(&id.tid)
+    /// The thread, if it has made a call and is still there.
+    pub(crate) fn find_thread(&self, id: ThreadId) -> Option<ThreadKey> {
+        self.processes.get(id.process)?.threads.get(&id.tid).copied()
     }
 
-    /// The call that the thread is inside.
-    pub(crate) fn call_mut(&mut self, id: ThreadId) -> Option<&mut Call<F>> {
-        self.thread_mut(id)?.call.as_mut()
+    /// The ioctl that the thread is inside.
+    pub(crate) fn call_mut(&mut self, key: ThreadKey) -> Option<&mut Call<F>> {
+        self.threads.get_mut(key)?.call.as_mut()
     }
 
-    /// `binder_get_thread`: the thread, made if this is its first call.
-    pub(crate) fn get_thread(&mut self, id: ThreadId) -> Option<&mut Thread<F>> {
-        let process = self.processes.get_mut(id.process)?;
-        Some(process.threads.entry(id.tid).or_insert_with(Thread::new))
+    /// Whose thread it is.
+    pub(crate) fn process_of(&self, key: ThreadKey) -> ProcessId {
+        self.threads[key].id.process
     }
 
-    /// `binder_enqueue_thread_work`: work that the thread is woken for.
-    pub(crate) fn enqueue(&mut self, id: ThreadId, work: Work) {
-        if let Some(thread) = self.thread_mut(id) {
-            thread.todo.push_back(work);
-            thread.process_todo = true;
-            self.processes[id.process].waiting.retain(|&tid| tid != id.tid);
-            self.wake(id);
+    /// Says that the thread may go on, once; when it does is the backend's to say.
+    pub(crate) fn wake(&mut self, key: ThreadKey) {
+        let Some(thread) = self.threads.get_mut(key) else { return };
+        if let Some(call) = thread.call.as_mut().filter(|call| matches!(call.hold, Hold::Work)) {
+            call.hold = Hold::Woken;
+            self.outputs.push_back(Output::Wake(thread.id));
         }
     }
 
-    /// `binder_enqueue_deferred_thread_work`: work that goes with the next thing that is due.
-    pub(crate) fn enqueue_deferred(&mut self, id: ThreadId, work: Work) {
-        if let Some(thread) = self.thread_mut(id) {
-            thread.todo.push_back(work);
+    /// The thread no longer counts as waiting for its process's work.
+    pub(crate) fn stop_waiting(&mut self, key: ThreadKey) {
+        let process = self.process_of(key);
+        if let Some(process) = self.processes.get_mut(process) {
+            process.waiting.retain(|&waiting| waiting != key);
+        }
+    }
+
+    /// `binder_select_thread`: the thread to be woken for work of `process`; it no longer counts as waiting.
+    pub(crate) fn select_thread(&mut self, process: ProcessId) -> Option<ThreadKey> {
+        self.processes.get_mut(process)?.waiting.pop()
+    }
+
+    /// `binder_wakeup_proc`: wakes a waiting thread of `process`, if there is one.
+    pub(crate) fn wake_process(&mut self, process: ProcessId) {
+        if let Some(thread) = self.select_thread(process) {
+            self.wake(thread);
+        }
+    }
+
+    /// `poll`: whether a read would find something. A completion that waits for its reply is nothing.
+    pub(crate) fn poll_thread(&mut self, key: ThreadKey) -> bool {
+        let (thread, process) = (&self.threads[key], &self.processes[self.process_of(key)]);
+        thread.process_todo || thread.need_return || (thread.is_available() && !process.todo.is_empty())
+    }
+
+    /// `binder_deferred_flush`: every thread of `process` comes back from its read, once.
+    pub(crate) fn flush(&mut self, process: ProcessId) {
+        let Some(process) = self.processes.get(process) else { return };
+        let threads: Vec<ThreadKey> = process.threads.values().copied().collect();
+        for key in threads {
+            self.threads[key].need_return = true;
+            if self.threads[key].is_parked() {
+                self.stop_waiting(key);
+                self.wake(key);
+            }
+        }
+    }
+
+    /// `binder_thread_release`: the calls that it makes lose their caller, the one it serves comes to nothing.
+    pub(crate) fn release_thread(&mut self, key: ThreadKey) {
+        self.drop_call(key);
+        let ThreadId { process, tid } = self.threads[key].id;
+        self.processes[process].threads.remove(&tid);
+        let stack = self.threads[key].stack;
+        let served = stack.filter(|&top| self.transactions[top].to_thread == Some(key));
+        let mut next = stack;
+        while let Some(transaction) = next {
+            next = self.detach(key, transaction);
+        }
+        if let Some(served) = served {
+            self.send_failed_reply(served, Refusal::DeadReply);
+        }
+        self.release_work(List::Thread(key));
+        self.threads.remove(key);
+    }
+
+    /// Takes the thread out of a transaction on its stack; says which is next on the stack.
+    fn detach(&mut self, key: ThreadKey, id: TransactionId) -> Option<TransactionId> {
+        let transaction = &mut self.transactions[id];
+        if transaction.to_thread != Some(key) {
+            transaction.from = None;
+            return transaction.from_parent;
+        }
+        transaction.to_thread = None;
+        let (buffer, next) = (transaction.buffer.take(), transaction.to_parent);
+        if let Some(process) = transaction.to.take() {
+            self.count_outstanding(process, -1);
+            if let Some(buffer) = buffer.and_then(|buffer| self.buffer_mut(process, buffer)) {
+                buffer.transaction = None;
+            }
+        }
+        next
+    }
+
+    /// The ioctl that the thread is inside never returns: the thread is gone.
+    pub(crate) fn drop_call(&mut self, key: ThreadKey) {
+        self.stop_waiting(key);
+        self.threads[key].freezer = None;
+        let Some(call) = self.threads[key].call.take() else { return };
+        match call.hold {
+            Hold::Building(building) => self.abort(key, *building, Refused::dead(Errno::ESRCH)),
+            Hold::Delivering(transaction) => self.cleanup_transaction(transaction, Refusal::DeadReply),
+            Hold::Nothing | Hold::Work | Hold::Woken => {}
         }
     }
 }

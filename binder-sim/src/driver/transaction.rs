@@ -1,17 +1,20 @@
 //! Transactions: a call or a reply on its way, and who waits for it (`binder_transaction`).
 
-use super::allocation::HeldObject;
+use super::Driver;
+use super::allocation::{HeldObject, NewBuffer, Sizes, align8};
 use super::install::InFlight;
 use super::node::NodeId;
 use super::process::ProcessId;
+use super::range_alloc::BlockId;
 use super::route::Route;
+use super::scatter::Scatter;
 use super::slab::key;
-use super::thread::{ThreadId, Work};
-use super::{Driver, Translation};
+use super::thread::ThreadKey;
 use crate::errno::Errno;
-use crate::protocol::{ExtendedError, ObjectFlags, Payload, Placed, Refusal, Return};
+use crate::protocol::{ExtendedError, ObjectFlags, Payload, Refusal, SecurityContext};
 use crate::protocol::{TransactionData, TransactionFlags};
 use alloc::format;
+use alloc::string::String;
 use alloc::vec;
 use alloc::vec::Vec;
 
@@ -28,37 +31,46 @@ key! {
 #[derive(Debug)]
 pub(crate) struct Transaction<F> {
     /// Who waits for the reply; none for a one-way call, a reply, or once that thread has gone.
-    pub(crate) from: Option<ThreadId>,
+    pub(crate) from: Option<ThreadKey>,
     /// Who sent it, for the books; may have gone.
     pub(crate) sender: ProcessId,
+    /// Its pid.
+    pub(crate) sender_pid: u32,
+    /// Its uid when it sent.
+    pub(crate) sender_euid: u32,
     /// The next call on the sender's stack.
     pub(crate) from_parent: Option<TransactionId>,
+    /// Who receives it; none once the thread that served it has gone.
+    pub(crate) to: Option<ProcessId>,
     /// Who serves it, once somebody does.
-    pub(crate) to_thread: Option<ThreadId>,
+    pub(crate) to_thread: Option<ThreadKey>,
     /// The next call on the receiver's stack.
     pub(crate) to_parent: Option<TransactionId>,
-    /// Who receives it.
-    pub(crate) to: ProcessId,
     /// The called node; none for a reply.
     pub(crate) node: Option<NodeId>,
     /// The method.
     pub(crate) code: u32,
     /// How.
     pub(crate) flags: TransactionFlags,
-    /// The sender's uid when it sent.
-    pub(crate) sender_euid: u32,
-    /// The address of its buffer in the receiver's mapping, until that is freed.
-    pub(crate) buffer: Option<u64>,
+    /// Its buffer in the receiver's mapping, until that is freed.
+    pub(crate) buffer: Option<BlockId>,
     /// What the receiver will read, as far as it is translated.
     pub(crate) payload: Payload,
     /// The files in flight: dropped with the transaction if it is never delivered (deferred).
     pub(crate) fixups: Vec<InFlight<F>>,
+    /// What the receiver will read of who sent it.
+    pub(crate) security_context: Option<SecurityContext>,
 }
 
 impl<F> Transaction<F> {
     /// Whether somebody waits, or waited, for a reply to it.
     pub(crate) fn expects_reply(&self) -> bool {
-        self.node.is_some() && !self.flags.contains(TransactionFlags::ONE_WAY)
+        self.node.is_some() && !self.is_one_way()
+    }
+
+    /// `TF_ONE_WAY`.
+    pub(crate) fn is_one_way(&self) -> bool {
+        self.flags.contains(TransactionFlags::ONE_WAY)
     }
 }
 
@@ -81,6 +93,21 @@ impl Refused {
     pub(crate) fn dead(errno: Errno) -> Refused {
         Refused { refusal: Refusal::DeadReply, param: Some(errno) }
     }
+
+    /// `BR_DEAD_REPLY`: nobody waits for the reply any more.
+    pub(crate) fn caller_gone() -> Refused {
+        Refused { refusal: Refusal::DeadReply, param: None }
+    }
+
+    /// `BR_FROZEN_REPLY`.
+    pub(crate) fn frozen() -> Refused {
+        Refused { refusal: Refusal::FrozenReply, param: None }
+    }
+
+    /// Out of memory in whoever receives: a receiver that cannot receive at all is as good as dead.
+    pub(crate) fn no_buffer(errno: Errno) -> Refused {
+        if errno == Errno::ESRCH { Refused::dead(errno) } else { Refused::failed(errno) }
+    }
 }
 
 /// A transaction while its objects are translated.
@@ -95,262 +122,136 @@ pub(crate) struct Building<F> {
     /// How.
     pub(crate) flags: TransactionFlags,
     /// The room it has in the receiver's mapping.
-    pub(crate) buffer: u64,
-    /// The objects that are left.
-    pub(crate) source: vec::IntoIter<Placed<Option<F>>>,
-    /// The payload so far.
+    pub(crate) buffer: NewBuffer,
+    /// The payload; the objects before `next` are translated.
     pub(crate) payload: Payload,
+    /// The object to be translated next.
+    pub(crate) next: usize,
     /// Where the last object ended.
-    pub(crate) end: usize,
-    /// What the buffer will hold for the objects so far.
-    pub(crate) held: Vec<HeldObject>,
+    pub(crate) end: u64,
+    /// The files behind the descriptors that are left.
+    pub(crate) files: vec::IntoIter<Option<F>>,
     /// The files so far (deferred).
     pub(crate) fixups: Vec<InFlight<F>>,
+    /// The files of the last object, which wait for a number each (classic).
+    pub(crate) installing: vec::IntoIter<InFlight<F>>,
     /// The numbers given to the receiver so far (classic).
     pub(crate) installed: Vec<u32>,
+    /// The buffers behind the payload.
+    pub(crate) scatter: Scatter,
+    /// What the buffer will hold for the objects so far.
+    pub(crate) held: Vec<HeldObject>,
+    /// What the receiver will read of who sent it.
+    pub(crate) security_context: Option<SecurityContext>,
 }
 
 impl<F: core::fmt::Debug> Driver<F> {
     /// `binder_transaction`: a command `BC_TRANSACTION` or `BC_REPLY` of `sender`.
-    pub(crate) fn transaction(&mut self, sender: ThreadId, data: TransactionData<Option<F>>, is_reply: bool) {
-        self.last_id = self.last_id.wrapping_add(1);
-        let id = self.last_id;
-        if let Some(thread) = self.thread_mut(sender) {
-            thread.extended_error = ExtendedError { id, command: None, param: None };
-        }
-        let route = if is_reply { self.route_reply(sender) } else { self.route_call(sender, &data) };
+    pub(crate) fn transaction(
+        &mut self,
+        sender: ThreadKey,
+        data: TransactionData,
+        files: Vec<Option<F>>,
+        is_reply: bool,
+    ) {
+        let id = self.next_id();
+        self.threads[sender].extended_error = ExtendedError { id, command: None, param: None };
+        let route = if is_reply {
+            self.route_reply(sender)
+        } else {
+            self.route_call(sender, &data).map_err(|refused| (None, refused))
+        };
         let route = match route {
             Ok(route) => route,
             Err((in_reply_to, refused)) => return self.refuse(sender, id, in_reply_to, refused),
         };
+        if let Some(node) = route.node {
+            // INVARIANT: taken back where the command ends: `abort`, `sent`, or right here.
+            self.nodes[node].tmp += 1;
+        }
         self.step(sender, "binder_transaction", |driver| match route.node {
             Some(_) => format!("handle {} is a node of {}", data.target, driver.comm(route.to)),
             None => format!("the caller that waits for this reply is {}", driver.comm(route.to)),
         });
-        let is_async = !is_reply && data.flags.contains(TransactionFlags::ONE_WAY);
-        let buffer = match self.new_buffer(&route, &data.payload, is_async) {
-            Ok(buffer) => buffer,
-            Err(Errno::ESRCH) => {
-                return self.refuse(sender, id, route.in_reply_to, Refused::dead(Errno::ESRCH));
+        match self.begin(sender, id, route, data, files) {
+            Ok(building) => self.translate(sender, building),
+            Err(refused) => {
+                if let Some(node) = route.node {
+                    self.put_node(node);
+                }
+                self.refuse(sender, id, route.in_reply_to, refused);
             }
-            Err(errno) => return self.refuse(sender, id, route.in_reply_to, Refused::failed(errno)),
-        };
-        self.step(sender, "binder_alloc_new_buf", |driver| {
-            let bytes = data.payload.bytes.len() + data.payload.offsets_size();
-            format!("{bytes} bytes in the mapping of {}", driver.comm(route.to))
-        });
-        let Payload { bytes, objects } = data.payload;
-        let payload = Payload { bytes, objects: Vec::with_capacity(objects.len()) };
-        let (code, flags, source) = (data.code, data.flags, objects.into_iter());
-        let (held, fixups, installed) = (Vec::new(), Vec::new(), Vec::new());
-        let building =
-            Building { id, route, code, flags, buffer, source, payload, end: 0, held, fixups, installed };
-        self.translate(sender, building);
+        }
     }
 
     /// Takes room in the receiver's mapping, and a strong count on the called node, which the buffer holds.
-    fn new_buffer(
+    fn begin(
         &mut self,
-        route: &Route,
-        payload: &Payload<Option<F>>,
-        is_async: bool,
-    ) -> Result<u64, Errno> {
-        let alloc = self.processes[route.to].alloc.as_mut().ok_or(Errno::ESRCH)?;
-        let address = alloc.new_buf(payload, is_async)?;
-        if let Some(buffer) = alloc.buffer_mut(address) {
-            buffer.target_node = route.node;
+        sender: ThreadKey,
+        id: u32,
+        route: Route,
+        data: TransactionData,
+        files: Vec<Option<F>>,
+    ) -> Result<Building<F>, Refused> {
+        let from = self.process_of(sender);
+        let TransactionData { code, flags, payload, buffers_size, .. } = data;
+        let is_async = route.node.is_some() && flags.contains(TransactionFlags::ONE_WAY);
+        let context = self.security_context(from, route.node).map_err(Refused::failed)?;
+        let context_size = context.as_ref().map_or(0, |text| align8(text.len() as u64 + 1));
+        let extra = buffers_size.unwrap_or(0).checked_add(context_size);
+        let extra = extra.ok_or(Refused::failed(Errno::EINVAL))?;
+        let sizes = Sizes { data: payload.data_size, offsets: payload.offsets_size, extra };
+        let (pid, spam) = (self.processes[from].pid, self.profile.oneway_spam);
+        let alloc = self.processes[route.to].alloc.as_mut().ok_or(Refused::dead(Errno::ESRCH))?;
+        let buffer = alloc.new_buf(sizes, is_async, pid, spam).map_err(Refused::no_buffer)?;
+        if let Some(taken) = alloc.buffer_mut(buffer.id) {
+            taken.target_node = route.node;
         }
         if let Some(node) = route.node {
-            self.inc_node(node, true, false, None)?;
+            self.nodes[node].local_strong += 1;
         }
-        Ok(address)
-    }
-
-    /// All objects are translated: gives the transaction to its receiver.
-    pub(crate) fn commit(&mut self, sender: ThreadId, building: Building<F>) {
-        let Building { route, flags, buffer, .. } = building;
-        let is_call = route.in_reply_to.is_none();
-        let is_sync = is_call && !flags.contains(TransactionFlags::ONE_WAY);
-        let stack = self.thread(sender).and_then(|thread| thread.stack);
-        let transaction = Transaction {
-            from: is_sync.then_some(sender),
-            sender: sender.process,
-            from_parent: if is_sync { stack } else { None },
-            to_thread: route.to_thread,
-            to_parent: None,
-            to: route.to,
-            node: route.node,
-            code: building.code,
+        self.step(sender, "binder_alloc_new_buf", |driver| {
+            let bytes = sizes.data + sizes.offsets + sizes.extra;
+            format!("{bytes} bytes in the mapping of {}", driver.comm(route.to))
+        });
+        let behind = align8(sizes.data) + align8(sizes.offsets);
+        let scatter = Scatter::new(buffer.address + behind, extra, context_size);
+        let security_context = context.map(|text| SecurityContext { address: scatter.end(), text });
+        Ok(Building {
+            id,
+            route,
+            code,
             flags,
-            sender_euid: self.processes[sender.process].euid,
-            buffer: Some(buffer),
-            payload: building.payload,
-            fixups: building.fixups,
-        };
-        let id = self.transactions.insert(transaction);
-        if let Some(buffer) = self.buffer_mut(route.to, buffer) {
-            buffer.transaction = Some(id);
-            buffer.objects = building.held;
-        }
-        match (route.in_reply_to, route.to_thread) {
-            (Some(call), Some(caller)) => self.commit_reply(sender, caller, call, id),
-            _ => self.commit_call(sender, id, is_sync),
-        }
+            buffer,
+            payload,
+            next: 0,
+            end: 0,
+            files: files.into_iter(),
+            fixups: Vec::new(),
+            installing: Vec::new().into_iter(),
+            installed: Vec::new(),
+            scatter,
+            held: Vec::new(),
+            security_context,
+        })
     }
 
-    /// Ends the call `call` with the reply `id`: the caller's stack pops, the reply is its next work.
-    fn commit_reply(&mut self, sender: ThreadId, caller: ThreadId, call: TransactionId, id: TransactionId) {
-        self.enqueue(sender, Work::TransactionComplete);
-        self.pop_caller(caller, call);
-        self.free_transaction(call);
-        self.step(sender, "binder_enqueue_thread_work", |driver| {
-            format!("the reply waits for the calling thread of {}", driver.comm(caller.process))
-        });
-        self.enqueue(caller, Work::Transaction(id));
-    }
-
-    /// `binder_proc_transaction`: the call `id` is work for a thread of its receiver, or waits its turn.
-    fn commit_call(&mut self, sender: ThreadId, id: TransactionId, is_sync: bool) {
-        if is_sync {
-            // The sender is told together with the reply, so that one read brings both.
-            self.enqueue_deferred(sender, Work::TransactionComplete);
-            if let Some(thread) = self.thread_mut(sender) {
-                thread.stack = Some(id);
-            }
+    /// The text that a node that asks for it gets to see of its caller.
+    fn security_context(&self, from: ProcessId, node: Option<NodeId>) -> Result<Option<String>, Errno> {
+        let wants = |node: NodeId| self.nodes[node].flags.contains(ObjectFlags::TXN_SECURITY_CTX);
+        if !node.is_some_and(wants) {
+            return Ok(None);
         }
-        let (to, to_thread, node) =
-            (self.transactions[id].to, self.transactions[id].to_thread, self.transactions[id].node);
-        let in_flight = self.transactions[id].fixups.len();
-        self.step(sender, "binder_proc_transaction", |driver| match in_flight {
-            0 => format!("the transaction waits for {}", driver.comm(to)),
-            1 => format!("the transaction waits for {}, 1 file in flight", driver.comm(to)),
-            n => format!("the transaction waits for {}, {n} files in flight", driver.comm(to)),
-        });
-        let waits = match node {
-            Some(node) if !is_sync => core::mem::replace(&mut self.nodes[node].has_async, true),
-            _ => false,
-        };
-        if waits && let Some(node) = node {
-            self.nodes[node].async_todo.push_back(id);
-        } else if let Some(thread) = to_thread.or_else(|| self.select_thread(to)) {
-            self.enqueue(thread, Work::Transaction(id));
-        } else {
-            self.processes[to].todo.push_back(Work::Transaction(id));
-        }
-        if !is_sync {
-            self.enqueue(sender, Work::TransactionComplete);
-        }
-    }
-
-    /// Undoes a transaction that is not going to be sent: references, numbers and room go back.
-    pub(crate) fn abort(&mut self, sender: ThreadId, building: Building<F>, refused: Refused) {
-        let Building { id, route, buffer, held, installed, fixups, .. } = building;
-        // The files of earlier objects are dropped here (deferred), or their numbers closed again (classic).
-        drop(fixups);
-        self.close_remote(route.to, installed);
-        if let Some(buffer) = self.buffer_mut(route.to, buffer) {
-            buffer.objects = held;
-        }
-        self.release_buffer(route.to, buffer);
-        self.refuse(sender, id, route.in_reply_to, refused);
-    }
-
-    /// Tells the side that waits: the sender of a call, but for a reply the *caller*; a replier is never told.
-    pub(crate) fn refuse(
-        &mut self,
-        sender: ThreadId,
-        id: u32,
-        in_reply_to: Option<TransactionId>,
-        refused: Refused,
-    ) {
-        let Refused { refusal, param } = refused;
-        self.step(sender, "binder_transaction", |_| match param {
-            Some(errno) => format!("refused: {refusal}, -{errno}"),
-            None => format!("refused: {refusal}"),
-        });
-        let error = ExtendedError { id, command: Some(refusal), param };
-        let answer = match in_reply_to {
-            None => {
-                if let Some(thread) = self.thread_mut(sender) {
-                    thread.extended_error = error;
-                }
-                Return::from(refusal)
-            }
-            Some(call) => {
-                let caller = self.transactions[call].from.and_then(|caller| self.thread_mut(caller));
-                if let Some(caller) = caller.filter(|caller| caller.extended_error.command.is_none()) {
-                    caller.extended_error = error;
-                }
-                Return::TransactionComplete
-            }
-        };
-        if let Some(thread) = self.thread_mut(sender) {
-            thread.return_error = Some(answer);
-        }
-        self.enqueue(sender, Work::ReturnError);
-        if let Some(call) = in_reply_to {
-            self.send_failed_reply(call, refusal);
-        }
-    }
-
-    /// `binder_send_failed_reply`: the call came to nothing; its caller, or the next live one up, reads why.
-    pub(crate) fn send_failed_reply(&mut self, mut call: TransactionId, refusal: Refusal) {
-        loop {
-            let (from, parent) = (self.transactions[call].from, self.transactions[call].from_parent);
-            if let Some(caller) = from {
-                self.pop_caller(caller, call);
-                if let Some(thread) = self.thread_mut(caller).filter(|thread| thread.reply_error.is_none()) {
-                    thread.reply_error = Some(refusal.into());
-                    self.enqueue(caller, Work::ReplyError);
-                }
-            }
-            self.free_transaction(call);
-            match parent {
-                Some(parent) if from.is_none() => call = parent,
-                _ => return,
-            }
-        }
-    }
-
-    /// `binder_pop_transaction`: the caller no longer waits for `call`.
-    fn pop_caller(&mut self, caller: ThreadId, call: TransactionId) {
-        let parent = self.transactions[call].from_parent;
-        if let Some(thread) = self.thread_mut(caller).filter(|thread| thread.stack == Some(call)) {
-            thread.stack = parent;
-        }
-        self.transactions[call].from = None;
-    }
-
-    /// `binder_free_transaction`: with it go the files that it still carries.
-    pub(crate) fn free_transaction(&mut self, id: TransactionId) {
-        let Some(transaction) = self.transactions.remove(id) else { return };
-        if let Some(address) = transaction.buffer
-            && let Some(buffer) = self.buffer_mut(transaction.to, address)
-        {
-            buffer.transaction = None;
-        }
-    }
-
-    /// `binder_cleanup_transaction`: a transaction that will not be delivered; its caller reads `refusal`.
-    pub(crate) fn cleanup_transaction(&mut self, id: TransactionId, refusal: Refusal) {
-        if self.transactions[id].expects_reply() {
-            self.send_failed_reply(id, refusal);
-        } else {
-            self.free_transaction(id);
-        }
+        let security = self.security.as_ref().ok_or(Errno::EOPNOTSUPP)?;
+        security.context(self.processes[from].credentials).map(Some)
     }
 
     /// Whether `building` may carry descriptors: the node accepts them, or the call that is being answered did.
-    pub(crate) fn accepts_fds(&self, building: &Building<F>) -> bool {
-        match (building.route.in_reply_to, building.route.node) {
+    pub(crate) fn accepts_fds(&self, route: &Route) -> bool {
+        match (route.in_reply_to, route.node) {
             (Some(call), _) => self.transactions[call].flags.contains(TransactionFlags::ACCEPT_FDS),
             (None, Some(node)) => self.nodes[node].flags.contains(ObjectFlags::ACCEPTS_FDS),
             (None, None) => false,
         }
-    }
-
-    /// Whether the numbers are chosen while the sender is held.
-    pub(crate) fn is_classic(&self) -> bool {
-        self.translation == Translation::Classic
     }
 }

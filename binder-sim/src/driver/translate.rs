@@ -1,89 +1,110 @@
 //! Translation: each object of a payload is rewritten to mean the same to the receiver (`binder_translate_*`).
 
-use super::Driver;
 use super::allocation::HeldObject;
 use super::install::{HeldSender, InFlight, InstallRemote};
 use super::process::ProcessId;
-use super::thread::ThreadId;
+use super::scatter::number_descriptors;
+use super::security::{Credentials, Security};
+use super::thread::{Hold, ThreadKey};
 use super::transaction::{Building, Refused};
-use super::{Installed, Output};
+use super::{Driver, Output, Translation};
 use crate::errno::Errno;
-use crate::protocol::{OBJECT_SIZE, Object, ObjectFlags, Placed};
+use crate::protocol::{Object, ObjectFlags};
+use alloc::boxed::Box;
 use alloc::format;
-use alloc::vec::Vec;
-
-/// What became of one object.
-enum Translated<F> {
-    /// It is rewritten.
-    Done,
-    /// The sender is held until the receiver's table has answered (classic).
-    Wait(InFlight<F>),
-}
 
 impl<F: core::fmt::Debug> Driver<F> {
     /// Translates the objects that are left, and sends; or holds the sender, or refuses.
-    pub(crate) fn translate(&mut self, sender: ThreadId, mut building: Building<F>) {
-        while let Some(placed) = building.source.next() {
-            match self.translate_object(sender, &mut building, placed) {
-                Ok(Translated::Done) => {}
-                Ok(Translated::Wait(file)) => {
-                    let call = HeldSender { thread: sender, target: building.route.to };
-                    if let Some(held) = self.call_mut(sender) {
-                        held.building = Some(building);
-                        self.outputs.push_back(Output::InstallRemote(InstallRemote { call, file }));
-                    }
-                    return;
+    pub(crate) fn translate(&mut self, sender: ThreadKey, mut building: Building<F>) {
+        match self.translate_all(sender, &mut building) {
+            Ok(None) => self.commit(sender, building),
+            Ok(Some(file)) => {
+                let call = HeldSender { thread: self.threads[sender].id, target: building.route.to };
+                if let Some(held) = self.call_mut(sender) {
+                    held.hold = Hold::Building(Box::new(building));
+                    self.outputs.push_back(Output::InstallRemote(InstallRemote { call, file }));
                 }
-                Err(errno) => return self.abort(sender, building, Refused::failed(errno)),
             }
+            Err(errno) => self.abort(sender, building, Refused::failed(errno)),
         }
-        self.commit(sender, building);
     }
 
-    /// Translates one object.
-    fn translate_object(
+    /// Translates object after object. A file that needs a number first is handed back (classic).
+    fn translate_all(
         &mut self,
-        sender: ThreadId,
+        sender: ThreadKey,
         building: &mut Building<F>,
-        placed: Placed<Option<F>>,
-    ) -> Result<Translated<F>, Errno> {
-        let Placed { offset, object } = placed;
-        check_offset(building, offset)?;
-        building.end = offset + OBJECT_SIZE;
-        let object = match object {
+    ) -> Result<Option<InFlight<F>>, Errno> {
+        if building.next == 0 {
+            check_sizes(building)?;
+        }
+        loop {
+            if let Some(file) = building.installing.next() {
+                return Ok(Some(file));
+            }
+            if building.next == building.payload.objects.len() {
+                break;
+            }
+            self.translate_object(sender, building)?;
+            if self.translation == Translation::Classic {
+                building.installing = core::mem::take(&mut building.fixups).into_iter();
+            }
+        }
+        let payload = &mut building.payload;
+        if building.end < payload.data_size && (payload.bytes.len() as u64) < payload.data_size {
+            return Err(Errno::EFAULT);
+        }
+        building.scatter.copy(payload)?;
+        if self.translation == Translation::Classic {
+            let arrays = number_descriptors(payload, &building.installed);
+            if let Some(buffer) = self.buffer_mut(building.route.to, building.buffer.id) {
+                buffer.arrays = arrays;
+            }
+        }
+        Ok(None)
+    }
+
+    /// Translates the next object, where it stands.
+    fn translate_object(&mut self, sender: ThreadKey, building: &mut Building<F>) -> Result<(), Errno> {
+        check_object(building)?;
+        let index = building.next;
+        let placed = &mut building.payload.objects[index];
+        let offset = placed.offset;
+        building.end = offset + placed.object.wire_size() as u64;
+        building.next += 1;
+        let translated = match placed.object {
             Object::Binder { ptr, cookie, flags, strong } => {
                 self.translate_binder(sender, building, (ptr, cookie), flags, strong)?
             }
             Object::Handle { handle, flags, strong } => {
-                self.translate_handle(sender.process, building, handle, flags, strong)?
+                self.translate_handle(sender, building, handle, flags, strong)?
             }
-            Object::Fd { fd, cookie, pad_flags, file } => {
-                let file = self.translate_fd(sender, building, fd, offset, file)?;
+            Object::Fd { fd, cookie, pad_flags } => {
+                self.translate_fd(sender, building, fd, offset)?;
                 // The number is 0 until somebody has chosen one.
-                let object = Object::Fd { fd: 0, cookie, pad_flags, file: () };
-                building.payload.objects.push(Placed { offset, object });
-                if self.is_classic() {
-                    return Ok(Translated::Wait(file));
-                }
-                building.fixups.push(file);
-                return Ok(Translated::Done);
+                Object::Fd { fd: 0, cookie, pad_flags }
+            }
+            Object::FdArray { .. } => return self.translate_fd_array(sender, building, index),
+            Object::Ptr { .. } => {
+                return building.scatter.translate_ptr(&mut building.payload.objects, index);
             }
             Object::Unknown { .. } => return Err(Errno::EINVAL),
         };
-        building.payload.objects.push(Placed { offset, object });
-        Ok(Translated::Done)
+        building.payload.objects[index].object = translated;
+        Ok(())
     }
 
-    /// `binder_translate_fd`: may it travel, and is it there? Takes the reference that travels.
+    /// `binder_translate_fd`: may it travel, and is it there? Takes the reference that travels. `offset` is where
+    /// its number will be written.
     fn translate_fd(
         &mut self,
-        sender: ThreadId,
-        building: &Building<F>,
+        sender: ThreadKey,
+        building: &mut Building<F>,
         fd: u32,
-        offset: usize,
-        file: Option<F>,
-    ) -> Result<InFlight<F>, Errno> {
-        if !self.accepts_fds(building) {
+        offset: u64,
+    ) -> Result<(), Errno> {
+        let file = building.files.next().flatten();
+        if !self.accepts_fds(&building.route) {
             self.step(sender, "binder_translate_fd", |_| {
                 format!("FD {fd}: the receiver does not accept descriptors")
             });
@@ -94,30 +115,69 @@ impl<F: core::fmt::Debug> Driver<F> {
             return Err(Errno::EBADF);
         };
         self.step(sender, "fget", |_| format!("{fd} of the sender is {file:?}: one more reference"));
-        if !self.is_classic() {
+        let (from, to) = (self.process_of(sender), building.route.to);
+        if !self.allows(from, to, |security, from, to| security.transfer_file(from, to, &file)) {
+            self.step(sender, "security_binder_transfer_file", |_| format!("{file:?} may not go there"));
+            return Err(Errno::EPERM);
+        }
+        if self.translation == Translation::Deferred {
             self.step(sender, "list_add_tail", |_| format!("{file:?} joins t->fd_fixups; the object says 0"));
         }
-        Ok(InFlight { offset, sender_fd: fd, file })
+        building.fixups.push(InFlight { offset, sender_fd: fd, file });
+        Ok(())
+    }
+
+    /// `binder_translate_fd_array`: the same for each descriptor of an array in a buffer.
+    fn translate_fd_array(
+        &mut self,
+        sender: ThreadKey,
+        building: &mut Building<F>,
+        index: usize,
+    ) -> Result<(), Errno> {
+        let place = building.scatter.translate_fd_array(&building.payload.objects, index)?;
+        let Object::FdArray { num_fds, fds, .. } = &mut building.payload.objects[index].object else {
+            return Err(Errno::EINVAL);
+        };
+        fds.truncate(usize::try_from(*num_fds).unwrap_or(usize::MAX));
+        let Some(address) = place else { return Ok(()) };
+        let (num_fds, fds) = (*num_fds, core::mem::take(fds));
+        let offset = address - building.buffer.address;
+        for (&fd, place) in fds.iter().zip((offset..).step_by(4)) {
+            self.translate_fd(sender, building, fd, place)?;
+        }
+        // The rest of them cannot be read.
+        if (fds.len() as u64) < num_fds {
+            return Err(Errno::EINVAL);
+        }
+        if let Object::FdArray { fds: place, .. } = &mut building.payload.objects[index].object {
+            *place = fds;
+        }
+        Ok(())
     }
 
     /// `binder_translate_binder`: the sender's own node becomes a handle of the receiver.
     fn translate_binder(
         &mut self,
-        sender: ThreadId,
+        sender: ThreadKey,
         building: &mut Building<F>,
         (ptr, cookie): (u64, u64),
         flags: ObjectFlags,
         strong: bool,
     ) -> Result<Object, Errno> {
-        let node = self.new_node(sender.process, ptr, cookie, flags);
-        if self.nodes[node].cookie != cookie {
-            return Err(Errno::EINVAL);
-        }
-        let counted = self.inc_ref_for_node(building.route.to, node, strong, Some(sender));
-        let handle = counted.inspect_err(|_| self.reap_node(node))?;
+        let (from, to) = (self.process_of(sender), building.route.to);
+        let node = self.get_node(from, (ptr, cookie), flags);
+        let handle = if self.nodes[node].cookie != cookie {
+            Err(Errno::EINVAL)
+        } else if !self.allows(from, to, |security, from, to| security.transfer_binder(from, to)) {
+            Err(Errno::EPERM)
+        } else {
+            self.inc_ref_for_node(to, node, strong, Some(sender))
+        };
+        self.put_node(node);
+        let handle = handle?;
         building.held.push(HeldObject::Handle { handle, strong });
         self.step(sender, "binder_translate_binder", |driver| {
-            format!("node {ptr:#x} is handle {handle} in {}", driver.comm(building.route.to))
+            format!("node {ptr:#x} is handle {handle} in {}", driver.comm(to))
         });
         Ok(Object::Handle { handle, flags, strong })
     }
@@ -125,97 +185,91 @@ impl<F: core::fmt::Debug> Driver<F> {
     /// `binder_translate_handle`: a handle becomes the receiver's handle, or comes home to its owner.
     fn translate_handle(
         &mut self,
-        sender: ProcessId,
+        sender: ThreadKey,
         building: &mut Building<F>,
         handle: u32,
         flags: ObjectFlags,
         strong: bool,
     ) -> Result<Object, Errno> {
-        let node = self.node_of(sender, handle, strong).ok_or(Errno::EINVAL)?;
-        let to = building.route.to;
-        if self.nodes[node].owner == Some(to) {
-            self.inc_node(node, strong, false, None)?;
-            building.held.push(HeldObject::Node { node, strong });
-            let (ptr, cookie) = (self.nodes[node].ptr, self.nodes[node].cookie);
-            return Ok(Object::Binder { ptr, cookie, flags, strong });
+        let (from, to) = (self.process_of(sender), building.route.to);
+        let node = self.node_of(from, handle, strong).ok_or(Errno::EINVAL)?;
+        if !self.allows(from, to, |security, from, to| security.transfer_binder(from, to)) {
+            return Err(Errno::EPERM);
         }
-        let handle = self.inc_ref_for_node(to, node, strong, None)?;
-        building.held.push(HeldObject::Handle { handle, strong });
-        Ok(Object::Handle { handle, flags, strong })
-    }
-
-    /// Classic: the receiver's table has answered, the sender goes on.
-    pub(crate) fn installed_remotely(&mut self, call: HeldSender, answer: Result<u32, Errno>) {
-        let sender = call.thread;
-        let Some(mut building) = self.call_mut(sender).and_then(|call| call.building.take()) else {
-            // The sender went meanwhile: nobody will ever tell the receiver of the number.
-            self.close_remote(call.target, answer.into_iter().collect());
-            return;
-        };
-        if !self.is_alive(&building) {
-            self.close_remote(call.target, answer.into_iter().collect());
-            self.abort(sender, building, Refused::dead(Errno::ESRCH));
-        } else if let (Ok(number), Some(last)) = (answer, building.payload.objects.last_mut()) {
-            if let Object::Fd { fd, .. } = &mut last.object {
-                *fd = number;
-            }
-            building.installed.push(number);
-            self.step(sender, "fp->fd = target_fd", |_| {
-                format!("the object says {number} now; the receiver knows nothing yet")
-            });
-            self.translate(sender, building);
+        self.nodes[node].tmp += 1;
+        let translated = if self.nodes[node].owner == Some(to) {
+            self.come_home(building, node, flags, strong)
         } else {
-            // Whatever the table said, a sender reads ENOMEM.
-            self.abort(sender, building, Refused::failed(Errno::ENOMEM));
-        }
-        self.thread_write(sender);
+            self.inc_ref_for_node(to, node, strong, None).map(|handle| {
+                building.held.push(HeldObject::Handle { handle, strong });
+                Object::Handle { handle, flags, strong }
+            })
+        };
+        self.put_node(node);
+        let translated = translated?;
+        self.step(sender, "binder_translate_handle", |driver| {
+            format!("handle {handle} is {translated} in {}", driver.comm(to))
+        });
+        Ok(translated)
     }
 
-    /// Whether the receiver (and the calling thread, for a reply) is still there.
-    fn is_alive(&self, building: &Building<F>) -> bool {
-        let route = building.route;
-        let caller = route.to_thread.is_none_or(|thread| self.thread(thread).is_some());
-        caller && self.processes.get(route.to).is_some_and(|process| process.alloc.is_some())
+    /// A handle on the receiver's own node.
+    fn come_home(
+        &mut self,
+        building: &mut Building<F>,
+        node: super::node::NodeId,
+        flags: ObjectFlags,
+        strong: bool,
+    ) -> Result<Object, Errno> {
+        self.inc_node(node, strong, false, None)?;
+        building.held.push(HeldObject::Node { node, strong });
+        let (ptr, cookie) = (self.nodes[node].ptr, self.nodes[node].cookie);
+        Ok(Object::Binder { ptr, cookie, flags, strong })
     }
 
-    /// `task_close_fd`: numbers that a receiver was given for a transaction that never came (classic).
-    pub(crate) fn close_remote(&mut self, target: ProcessId, numbers: Vec<u32>) {
-        for number in numbers {
-            self.outputs.push_back(Output::CloseRemote { target, number });
-        }
-    }
-
-    /// Deferred: the reader's own table has answered, the delivery goes on or comes to nothing.
-    pub(crate) fn installed(&mut self, reader: ThreadId, answer: Installed) {
-        let Some(id) = self.call_mut(reader).and_then(|call| call.delivering.take()) else { return };
-        match answer {
-            Ok(numbers) => {
-                let objects = self.transactions[id].payload.objects.iter_mut();
-                let fds = objects.filter_map(|placed| match &mut placed.object {
-                    Object::Fd { fd, .. } => Some(fd),
-                    _ => None,
-                });
-                for (fd, number) in fds.zip(numbers) {
-                    *fd = number;
-                }
-                self.deliver(reader, id);
-                self.finish(reader, None);
-            }
-            Err(_) => self.deliver_failed(reader, id),
-        }
+    /// Asks the security module, if there is one.
+    pub(crate) fn allows(
+        &self,
+        from: ProcessId,
+        to: ProcessId,
+        question: impl FnOnce(&dyn Security<F>, Credentials, Credentials) -> bool,
+    ) -> bool {
+        self.security.as_ref().is_none_or(|security| {
+            let [from, to] = [from, to].map(|process| self.processes[process].credentials);
+            question(&**security, from, to)
+        })
     }
 }
 
-/// The offset of an object: after the last, inside the data, 4-aligned, with room for the object.
+/// The sizes that the sender says: the offsets can be read, and are whole; so is the area behind them.
+fn check_sizes<F>(building: &mut Building<F>) -> Result<(), Errno> {
+    let payload = &mut building.payload;
+    let listed = payload.offsets_size / 8;
+    if (payload.objects.len() as u64) < listed {
+        return Err(Errno::EFAULT);
+    }
+    if !payload.offsets_size.is_multiple_of(8) || !building.scatter.is_aligned() {
+        return Err(Errno::EINVAL);
+    }
+    payload.objects.truncate(usize::try_from(listed).unwrap_or(usize::MAX));
+    payload.bytes.truncate(usize::try_from(payload.data_size).unwrap_or(usize::MAX));
+    Ok(())
+}
+
+/// The next object: after the last, inside the data, 4-aligned, all of it there and readable.
 ///
 /// `EFAULT` is found while the bytes before the object are copied, so it comes first.
-fn check_offset<F>(building: &Building<F>, offset: usize) -> Result<(), Errno> {
-    let size = building.payload.bytes.len();
-    if offset < building.end || offset > size {
-        Err(Errno::EFAULT)
-    } else if !offset.is_multiple_of(4) || size - offset < OBJECT_SIZE {
-        Err(Errno::EINVAL)
-    } else {
-        Ok(())
+fn check_object<F>(building: &Building<F>) -> Result<(), Errno> {
+    let payload = &building.payload;
+    let placed = &payload.objects[building.next];
+    let (offset, size, readable) = (placed.offset, payload.data_size, payload.bytes.len() as u64);
+    if offset != building.end && (offset < building.end || offset > size || offset > readable) {
+        return Err(Errno::EFAULT);
     }
+    let left = size.checked_sub(offset).ok_or(Errno::EINVAL)?;
+    let looked_at = left.min(Object::SIZE_MAX as u64);
+    if !offset.is_multiple_of(4) || offset + looked_at > readable || left < placed.object.wire_size() as u64 {
+        return Err(Errno::EINVAL);
+    }
+    Ok(())
 }

@@ -1,108 +1,126 @@
 //! The write part of an ioctl: commands, one after the other (`binder_thread_write`).
 
-use super::Driver;
-use super::thread::ThreadId;
+use super::thread::ThreadKey;
+use super::{Driver, Looked, Output};
 use crate::errno::Errno;
 use crate::protocol::Command;
+use alloc::vec::Vec;
 
 impl<F: core::fmt::Debug> Driver<F> {
     /// Does the commands that are left, until one leaves an answer to be read, or holds the thread (which then
     /// goes on from here).
-    pub(crate) fn thread_write(&mut self, id: ThreadId) {
+    pub(crate) fn thread_write(&mut self, key: ThreadKey) {
         loop {
-            let Some(thread) = self.thread_mut(id) else { return };
+            let Some(thread) = self.threads.get_mut(key) else { return };
             let refused = thread.return_error.is_some();
             let Some(call) = thread.call.as_mut() else { return };
-            if call.building.is_some() {
+            if call.is_held() {
                 return;
             }
-            let Some(command) = (if refused { None } else { call.commands.next() }) else { break };
-            let size = command.wire_size();
-            if let Err(errno) = self.command(id, command) {
-                return self.finish_with(id, errno);
+            let Some(looked) = (if refused { None } else { call.commands.next() }) else { break };
+            let size = looked.command.wire_size();
+            if let Err(errno) = self.command(key, looked) {
+                return self.finish_with(key, errno);
             }
             // INVARIANT: counted when begun; a refused transaction counts as taken.
-            if let Some(call) = self.call_mut(id) {
+            if let Some(call) = self.call_mut(key) {
                 call.consumed += size;
             }
         }
-        self.thread_read(id);
+        self.thread_read(key);
     }
 
     /// One command: the driver's table of contents.
-    fn command(&mut self, id: ThreadId, command: Command<Option<F>>) -> Result<(), Errno> {
-        match command {
-            Command::Transaction(data) => self.transaction(id, data, false),
-            Command::Reply(data) => self.transaction(id, data, true),
-            Command::FreeBuffer(address) => self.free_buffer(id, address),
-            Command::IncRefs(handle) => self.count(id, handle, false, true)?,
-            Command::Acquire(handle) => self.count(id, handle, true, true)?,
-            Command::Release(handle) => self.count(id, handle, true, false)?,
-            Command::DecRefs(handle) => self.count(id, handle, false, false)?,
-            Command::IncRefsDone { ptr, cookie } => self.count_done(id, ptr, cookie, false),
-            Command::AcquireDone { ptr, cookie } => self.count_done(id, ptr, cookie, true),
-            Command::RegisterLooper => self.looper(id, |looper| looper.registered = true),
-            Command::EnterLooper => self.looper(id, |looper| looper.entered = true),
-            Command::ExitLooper => self.looper(id, |looper| looper.exited = true),
+    fn command(&mut self, key: ThreadKey, looked: Looked<F>) -> Result<(), Errno> {
+        let process = self.process_of(key);
+        match looked.command {
+            Command::Transaction(data) => self.transaction(key, data, looked.files, false),
+            Command::Reply(data) => self.transaction(key, data, looked.files, true),
+            Command::FreeBuffer(address) => self.free_buffer(key, address),
+            Command::IncRefs(handle) => self.count(process, handle, false, true)?,
+            Command::Acquire(handle) => self.count(process, handle, true, true)?,
+            Command::Release(handle) => self.count(process, handle, true, false)?,
+            Command::DecRefs(handle) => self.count(process, handle, false, false)?,
+            Command::IncRefsDone { ptr, cookie } => self.count_done(process, ptr, cookie, false),
+            Command::AcquireDone { ptr, cookie } => self.count_done(process, ptr, cookie, true),
+            Command::RegisterLooper => self.register_looper(key),
+            Command::EnterLooper => {
+                let looper = &mut self.threads[key].looper;
+                (looper.invalid, looper.entered) = (looper.invalid | looper.registered, true);
+            }
+            Command::ExitLooper => self.threads[key].looper.exited = true,
+            Command::RequestDeathNotification { handle, cookie } => {
+                self.request_death(process, handle, cookie);
+            }
+            Command::ClearDeathNotification { handle, cookie } => self.clear_death(key, handle, cookie),
+            Command::DeadBinderDone(cookie) => self.dead_binder_done(key, cookie),
+            command => return self.newer_command(key, &command),
         }
         Ok(())
     }
 
-    /// Notes what the thread says of itself.
-    fn looper(&mut self, id: ThreadId, note: impl FnOnce(&mut super::thread::Looper)) {
-        if let Some(thread) = self.thread_mut(id) {
-            note(&mut thread.looper);
+    /// A command that not every kernel has, or none.
+    fn newer_command(&mut self, key: ThreadKey, command: &Command) -> Result<(), Errno> {
+        let process = self.process_of(key);
+        match *command {
+            Command::Unreadable => Err(Errno::EFAULT),
+            _ if !self.profile.freeze_notification => Err(Errno::EINVAL),
+            Command::RequestFreezeNotification { handle, cookie } => {
+                self.request_freeze_notice(process, handle, cookie)
+            }
+            Command::ClearFreezeNotification { handle, cookie } => {
+                self.clear_freeze_notice(process, handle, cookie)
+            }
+            Command::FreezeNotificationDone(cookie) => self.freeze_notice_done(process, cookie),
+            _ => Err(Errno::EINVAL),
         }
     }
 
-    /// `BC_INCREFS`, `BC_ACQUIRE`, `BC_RELEASE`, `BC_DECREFS`: a handle that is not held (strongly, for the
-    /// strong two) is ignored; handle 0 can be counted from nothing, except by the manager itself.
-    fn count(&mut self, id: ThreadId, handle: u32, strong: bool, up: bool) -> Result<(), Errno> {
-        let process = id.process;
-        let manager = self.contexts[self.processes[process].device as usize].manager;
-        if let (true, 0, Some(manager)) = (up, handle, manager) {
-            if self.nodes[manager].owner == Some(process) {
-                return Err(Errno::EINVAL);
-            }
-            if self.inc_ref_for_node(process, manager, strong, None).is_ok() {
-                return Ok(());
-            }
+    /// `BC_REGISTER_LOOPER`: a thread that the driver asked for. One that comes unasked is noted as such; what
+    /// is noted is never looked at.
+    fn register_looper(&mut self, key: ThreadKey) {
+        let process = self.process_of(key);
+        let (thread, process) = (&mut self.threads[key], &mut self.processes[process]);
+        if thread.looper.entered || process.requested_threads == 0 {
+            thread.looper.invalid = true;
+        } else {
+            process.requested_threads -= 1;
+            process.requested_threads_started += 1;
         }
-        if self.node_of(process, handle, strong).is_some() {
-            if up {
-                // A count that the node refuses is ignored like an unknown handle.
-                let _ = self.inc_ref(process, handle, strong, None);
-            } else {
-                self.dec_ref(process, handle, strong);
-            }
-        }
-        Ok(())
-    }
-
-    /// `BC_INCREFS_DONE`, `BC_ACQUIRE_DONE`: the owner has counted; the driver lets go of its own count.
-    fn count_done(&mut self, id: ThreadId, ptr: u64, cookie: u64, strong: bool) {
-        let Some(&node_id) = self.processes[id.process].nodes.get(&ptr) else { return };
-        let node = &mut self.nodes[node_id];
-        let pending = if strong { &mut node.pending_strong } else { &mut node.pending_weak };
-        if node.cookie == cookie && core::mem::take(pending) {
-            self.dec_node(node_id, strong, false);
-        }
+        thread.looper.registered = true;
     }
 
     /// `BC_FREE_BUFFER`: an address that names no buffer, or one not yet delivered, is ignored.
-    fn free_buffer(&mut self, id: ThreadId, address: u64) {
-        let Some(buffer) = self.buffer_mut(id.process, address) else { return };
-        if !core::mem::take(&mut buffer.allow_user_free) {
-            return;
-        }
-        let (transaction, node) = (buffer.transaction.take(), buffer.target_node);
-        let is_async = buffer.is_async;
+    fn free_buffer(&mut self, key: ThreadKey, address: u64) {
+        let process = self.process_of(key);
+        let Some(alloc) = self.processes[process].alloc.as_mut() else { return };
+        let Some(id) = alloc.find(address) else { return };
+        let Some(buffer) = alloc.buffer_mut(id).filter(|buffer| buffer.allow_user_free) else { return };
+        buffer.allow_user_free = false;
+        let (transaction, node) = (buffer.transaction.take(), buffer.target_node.filter(|_| buffer.is_async));
+        let arrays = core::mem::take(&mut buffer.arrays);
         if let Some(transaction) = transaction.and_then(|id| self.transactions.get_mut(id)) {
             transaction.buffer = None;
         }
-        if let (true, Some(node)) = (is_async, node) {
+        if let Some(node) = node {
             self.next_async(node);
         }
-        self.release_buffer(id.process, address);
+        self.release_buffer(process, id);
+        self.close_arrays(key, arrays);
+    }
+
+    /// `binder_deferred_fd_close`: the descriptors of arrays go with their buffer, whatever is open under their
+    /// numbers by now. The thread has to come back to be rid of them.
+    fn close_arrays(&mut self, key: ThreadKey, numbers: Vec<u32>) {
+        if numbers.is_empty() {
+            return;
+        }
+        self.threads[key].need_return = true;
+        let thread = self.threads[key].id;
+        self.step(key, "binder_deferred_fd_close", |_| {
+            let numbers: Vec<_> = numbers.iter().map(alloc::string::ToString::to_string).collect();
+            alloc::format!("the array's numbers are closed: {}", numbers.join(" "))
+        });
+        self.outputs.push_back(Output::CloseFds { thread, numbers });
     }
 }

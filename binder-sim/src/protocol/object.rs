@@ -1,18 +1,16 @@
 //! The objects inside a payload: what the driver rewrites on the way.
 
 use super::ObjectFlags;
-use alloc::vec;
 use alloc::vec::Vec;
 use core::fmt;
 
-/// The bytes that a flat object or an fd object takes in a payload.
-pub const OBJECT_SIZE: usize = 24;
-
 /// An object in a payload: something that means one thing to the sender and must mean the same to the receiver.
 ///
-/// `L` stands beside the number of a [`Fd`](Object::Fd): see the [module](super).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Object<L = ()> {
+/// What stands in the bytes *under* an object is its wire form, and means nothing here. The same is true of the
+/// bytes of a buffer under the descriptors of an array in it: [`FdArray::fds`](Object::FdArray) says what they
+/// are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Object {
     /// `BINDER_TYPE_BINDER`, `BINDER_TYPE_WEAK_BINDER`: a node of the process that names it.
     Binder {
         /// The owner's name for the node.
@@ -41,10 +39,36 @@ pub enum Object<L = ()> {
         cookie: u64,
         /// `pad_flags`: passes through untouched.
         pad_flags: u32,
-        /// What stands beside the number.
-        file: L,
     },
-    /// A type word that is none of the driver's.
+    /// `BINDER_TYPE_FDA`: descriptors that stand one after the other in a buffer, their parent.
+    FdArray {
+        /// The word behind the type: passes through untouched.
+        pad: u32,
+        /// How many there are said to be.
+        num_fds: u64,
+        /// Which entry of the offsets array is the buffer.
+        parent: u64,
+        /// Where in the buffer the first number stands.
+        parent_offset: u64,
+        /// The numbers that stand there, as far as they can be read; no more than `num_fds`.
+        fds: Vec<u32>,
+    },
+    /// `BINDER_TYPE_PTR`: bytes elsewhere in the sender's memory, which are to follow the payload.
+    Ptr {
+        /// Flags; see [`Object::HAS_PARENT`].
+        flags: u32,
+        /// Where the bytes are in the memory of the process that names them.
+        buffer: u64,
+        /// How many there are said to be.
+        length: u64,
+        /// With [`HAS_PARENT`](Object::HAS_PARENT): which entry of the offsets array is the buffer that points here.
+        parent: u64,
+        /// Where in that buffer the pointer stands.
+        parent_offset: u64,
+        /// The bytes, as far as they can be read; no more than `length`.
+        data: Vec<u8>,
+    },
+    /// A type word that is none of the driver's, or none at all because the data ends before it.
     Unknown {
         /// The word.
         kind: u32,
@@ -52,9 +76,18 @@ pub enum Object<L = ()> {
 }
 
 impl Object {
+    /// `BINDER_BUFFER_FLAG_HAS_PARENT`: a pointer to the buffer stands in another buffer, and is to be rewritten.
+    pub const HAS_PARENT: u32 = 1;
+
+    /// The bytes that a binder, a handle or a descriptor takes in a payload; the other two take more.
+    pub const SIZE: usize = 24;
+
+    /// The bytes that the largest object takes.
+    pub const SIZE_MAX: usize = 40;
+
     /// An fd object for the number `fd`.
     pub fn fd(fd: u32) -> Object {
-        Object::Fd { fd, cookie: 0, pad_flags: 0, file: () }
+        Object::Fd { fd, cookie: 0, pad_flags: 0 }
     }
 
     /// A strong reference to the caller's own node `ptr`, which accepts descriptors or not.
@@ -66,94 +99,63 @@ impl Object {
     pub fn handle(handle: u32) -> Object {
         Object::Handle { handle, flags: ObjectFlags::NONE, strong: true }
     }
-}
 
-impl<L> Object<L> {
-    /// The same object with `find(number, what stood beside it)` beside each descriptor number.
-    pub fn map<M>(self, find: &mut impl FnMut(u32, L) -> M) -> Object<M> {
+    /// A buffer of the caller's at `buffer` that holds `data`.
+    pub fn ptr(buffer: u64, data: &[u8]) -> Object {
+        let (length, data) = (data.len() as u64, data.to_vec());
+        Object::Ptr { flags: 0, buffer, length, parent: 0, parent_offset: 0, data }
+    }
+
+    /// The numbers `fds` at the start of the buffer that is the `parent`-th object.
+    pub fn fd_array(parent: u64, fds: &[u32]) -> Object {
+        Object::FdArray { pad: 0, num_fds: fds.len() as u64, parent, parent_offset: 0, fds: fds.to_vec() }
+    }
+
+    /// The bytes that it takes in a payload; those of a type word alone for one that is unknown.
+    pub fn wire_size(&self) -> usize {
         match self {
-            Object::Binder { ptr, cookie, flags, strong } => Object::Binder { ptr, cookie, flags, strong },
-            Object::Handle { handle, flags, strong } => Object::Handle { handle, flags, strong },
-            Object::Fd { fd, cookie, pad_flags, file } => {
-                Object::Fd { fd, cookie, pad_flags, file: find(fd, file) }
-            }
-            Object::Unknown { kind } => Object::Unknown { kind },
+            Object::Binder { .. } | Object::Handle { .. } | Object::Fd { .. } => Object::SIZE,
+            Object::FdArray { .. } => 32,
+            Object::Ptr { .. } => Object::SIZE_MAX,
+            Object::Unknown { .. } => 4,
+        }
+    }
+
+    /// The descriptor numbers in it, in order.
+    pub fn descriptors(&self) -> &[u32] {
+        match self {
+            Object::Fd { fd, .. } => core::slice::from_ref(fd),
+            Object::FdArray { fds, .. } => fds,
+            _ => &[],
         }
     }
 }
 
-impl<L> fmt::Display for Object<L> {
+impl fmt::Display for Object {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let weak = |strong: bool| if strong { "" } else { "WEAK_" };
         match self {
             Object::Binder { ptr, strong, .. } => write!(f, "{}BINDER {ptr:#x}", weak(*strong)),
             Object::Handle { handle, strong, .. } => write!(f, "{}HANDLE {handle}", weak(*strong)),
             Object::Fd { fd, .. } => write!(f, "FD {fd}"),
+            Object::FdArray { parent, fds, .. } => {
+                write!(f, "FDA of object {parent}:")?;
+                fds.iter().try_for_each(|fd| write!(f, " {fd}"))
+            }
+            Object::Ptr { flags, length, parent, .. } => {
+                write!(f, "PTR {length} bytes")?;
+                if flags & Object::HAS_PARENT == 0 { Ok(()) } else { write!(f, " of object {parent}") }
+            }
             Object::Unknown { kind } => write!(f, "type {kind:#x}"),
         }
     }
 }
 
 /// An object and where it stands in the payload's bytes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Placed<L = ()> {
-    /// Bytes from the start of the data; one entry of the offsets array.
-    pub offset: usize,
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Placed {
+    /// Bytes from the start of the data; one entry of the offsets array. Any number can stand there.
+    pub offset: u64,
     /// What stands there.
-    pub object: Object<L>,
-}
-
-/// The data of a transaction: bytes, and the objects among them in the order of the offsets array.
-///
-/// The bytes *under* an object are those of its wire form and mean nothing here. An object is only an object
-/// when it is listed: bytes that merely look like one are copied as they are.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Payload<L = ()> {
-    /// All data, objects' places included.
-    pub bytes: Vec<u8>,
-    /// The objects. The driver checks the offsets; nothing is assumed of them.
-    pub objects: Vec<Placed<L>>,
-}
-
-impl Payload {
-    /// Nothing at all: no data, no objects.
-    pub fn new() -> Payload {
-        Payload { bytes: Vec::new(), objects: Vec::new() }
-    }
-
-    /// Plain bytes.
-    pub fn bytes(bytes: &[u8]) -> Payload {
-        Payload { bytes: bytes.to_vec(), objects: Vec::new() }
-    }
-
-    /// `objects` one after the other, from the start.
-    pub fn objects(objects: impl IntoIterator<Item = Object>) -> Payload {
-        let place = |(n, object)| Placed { offset: n * OBJECT_SIZE, object };
-        let objects: Vec<Placed> = objects.into_iter().enumerate().map(place).collect();
-        Payload { bytes: vec![0; objects.len() * OBJECT_SIZE], objects }
-    }
-}
-
-impl<L> Payload<L> {
-    /// The same payload with `find(number, what stood beside it)` beside each descriptor number.
-    pub fn map<M>(self, find: &mut impl FnMut(u32, L) -> M) -> Payload<M> {
-        let place = |p: Placed<L>| Placed { offset: p.offset, object: p.object.map(find) };
-        Payload { bytes: self.bytes, objects: self.objects.into_iter().map(place).collect() }
-    }
-
-    /// The size of the offsets array, in bytes.
-    pub fn offsets_size(&self) -> usize {
-        self.objects.len() * size_of::<u64>()
-    }
-}
-
-impl<L> fmt::Display for Payload<L> {
-    /// `8 bytes` or `24 bytes [FD 5]`.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} bytes", self.bytes.len())?;
-        for (n, placed) in self.objects.iter().enumerate() {
-            write!(f, "{}{}", if n == 0 { " [" } else { ", " }, placed.object)?;
-        }
-        if self.objects.is_empty() { Ok(()) } else { f.write_str("]") }
-    }
+    pub object: Object,
 }

@@ -2,6 +2,7 @@
 
 use super::{Payload, TransactionFlags};
 use crate::errno::Errno;
+use alloc::string::String;
 use core::fmt;
 
 /// A transaction as its receiver sees it (`struct binder_transaction_data`, as the driver fills it).
@@ -19,10 +20,29 @@ pub struct Delivered {
     pub sender_pid: u32,
     /// The sender's effective uid.
     pub sender_euid: u32,
-    /// Where the payload stands in the receiver's mapping; what `BC_FREE_BUFFER` takes.
+    /// Where the payload stands in the receiver's mapping; what `BC_FREE_BUFFER` takes. The offsets array stands
+    /// behind it, then the buffers, each at a multiple of 8.
     pub buffer: u64,
     /// The payload, each object rewritten to mean the same here.
     pub payload: Payload,
+    /// The sender's security context, if the node asks for it: the command is `BR_TRANSACTION_SEC_CTX` then.
+    pub security_context: Option<SecurityContext>,
+}
+
+impl Delivered {
+    /// Where the offsets array stands in the receiver's mapping; said even where it is empty.
+    pub fn offsets(&self) -> u64 {
+        self.buffer.saturating_add(self.payload.data_size.checked_next_multiple_of(8).unwrap_or(0))
+    }
+}
+
+/// Who the security module says that the sender is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SecurityContext {
+    /// Where the text stands in the receiver's mapping.
+    pub address: u64,
+    /// The text.
+    pub text: String,
 }
 
 /// How a transaction was refused: the command that its sender reads instead of an answer.
@@ -32,6 +52,8 @@ pub enum Refusal {
     FailedReply,
     /// `BR_DEAD_REPLY`.
     DeadReply,
+    /// `BR_FROZEN_REPLY`.
+    FrozenReply,
 }
 
 /// What `ioctl(BINDER_GET_EXTENDED_ERROR)` answers: more about the thread's last transaction.
@@ -50,16 +72,22 @@ pub struct ExtendedError {
 pub enum Return {
     /// `BR_NOOP`: opens each read.
     Noop,
-    /// `BR_TRANSACTION`: a call for one of the reader's nodes.
+    /// `BR_TRANSACTION`, or `BR_TRANSACTION_SEC_CTX` with a security context: a call for one of the reader's nodes.
     Transaction(Delivered),
     /// `BR_REPLY`: the answer to the reader's call.
     Reply(Delivered),
     /// `BR_TRANSACTION_COMPLETE`: the driver took what the reader sent.
     TransactionComplete,
+    /// `BR_TRANSACTION_PENDING_FROZEN`: the same; the receiver is frozen.
+    TransactionPendingFrozen,
+    /// `BR_ONEWAY_SPAM_SUSPECT`: the same; the receiver's buffer fills up with what the reader sent.
+    OnewaySpamSuspect,
     /// `BR_FAILED_REPLY`: the transaction was refused, or could not be delivered.
     FailedReply,
     /// `BR_DEAD_REPLY`: nobody is there to answer.
     DeadReply,
+    /// `BR_FROZEN_REPLY`: whoever would have to answer is frozen.
+    FrozenReply,
     /// `BR_INCREFS`: somebody else holds the reader's node weakly now.
     IncRefs {
         /// The node.
@@ -88,16 +116,42 @@ pub enum Return {
         /// Its cookie.
         cookie: u64,
     },
+    /// `BR_SPAWN_LOOPER`: the process is asked for one more thread. Stands in the place of `BR_NOOP`.
+    SpawnLooper,
+    /// `BR_DEAD_BINDER`: the owner of a node has died.
+    DeadBinder(u64),
+    /// `BR_CLEAR_DEATH_NOTIFICATION_DONE`: there will be no notice of it.
+    ClearDeathNotificationDone(u64),
+    /// `BR_FROZEN_BINDER`: the owner of a node is frozen, or is not.
+    FrozenBinder {
+        /// As it was requested.
+        cookie: u64,
+        /// Whether it is frozen.
+        is_frozen: bool,
+    },
+    /// `BR_CLEAR_FREEZE_NOTIFICATION_DONE`: there will be no more notice of it.
+    ClearFreezeNotificationDone(u64),
+    /// `BR_ERROR`: the kernel has no memory; never said here.
+    Error(i32),
+    /// `BR_OK`: never said by any driver.
+    Ok,
 }
 
 impl Return {
     /// The bytes that the return takes in the read buffer: its word and its payload.
     pub fn wire_size(&self) -> usize {
         4 + match self {
+            Return::Transaction(call) if call.security_context.is_some() => 72,
             Return::Transaction(_) | Return::Reply(_) => 64,
             Return::IncRefs { .. } | Return::Acquire { .. } => 16,
             Return::Release { .. } | Return::DecRefs { .. } => 16,
-            Return::Noop | Return::TransactionComplete | Return::FailedReply | Return::DeadReply => 0,
+            Return::FrozenBinder { .. } => 16,
+            Return::DeadBinder(_) | Return::ClearDeathNotificationDone(_) => 8,
+            Return::ClearFreezeNotificationDone(_) => 8,
+            Return::Error(_) => 4,
+            Return::Noop | Return::SpawnLooper | Return::Ok => 0,
+            Return::TransactionComplete | Return::TransactionPendingFrozen | Return::OnewaySpamSuspect => 0,
+            Return::FailedReply | Return::DeadReply | Return::FrozenReply => 0,
         }
     }
 
@@ -113,15 +167,26 @@ impl Return {
     pub fn name(&self) -> &'static str {
         match self {
             Return::Noop => "BR_NOOP",
+            Return::Transaction(call) if call.security_context.is_some() => "BR_TRANSACTION_SEC_CTX",
             Return::Transaction(_) => "BR_TRANSACTION",
             Return::Reply(_) => "BR_REPLY",
             Return::TransactionComplete => "BR_TRANSACTION_COMPLETE",
+            Return::TransactionPendingFrozen => "BR_TRANSACTION_PENDING_FROZEN",
+            Return::OnewaySpamSuspect => "BR_ONEWAY_SPAM_SUSPECT",
             Return::FailedReply => "BR_FAILED_REPLY",
             Return::DeadReply => "BR_DEAD_REPLY",
+            Return::FrozenReply => "BR_FROZEN_REPLY",
             Return::IncRefs { .. } => "BR_INCREFS",
             Return::Acquire { .. } => "BR_ACQUIRE",
             Return::Release { .. } => "BR_RELEASE",
             Return::DecRefs { .. } => "BR_DECREFS",
+            Return::SpawnLooper => "BR_SPAWN_LOOPER",
+            Return::DeadBinder(_) => "BR_DEAD_BINDER",
+            Return::ClearDeathNotificationDone(_) => "BR_CLEAR_DEATH_NOTIFICATION_DONE",
+            Return::FrozenBinder { .. } => "BR_FROZEN_BINDER",
+            Return::ClearFreezeNotificationDone(_) => "BR_CLEAR_FREEZE_NOTIFICATION_DONE",
+            Return::Error(_) => "BR_ERROR",
+            Return::Ok => "BR_OK",
         }
     }
 }
@@ -131,6 +196,7 @@ impl From<Refusal> for Return {
         match refusal {
             Refusal::FailedReply => Return::FailedReply,
             Refusal::DeadReply => Return::DeadReply,
+            Refusal::FrozenReply => Return::FrozenReply,
         }
     }
 }
@@ -162,6 +228,13 @@ impl fmt::Display for Return {
             | Return::Acquire { ptr, .. }
             | Return::Release { ptr, .. }
             | Return::DecRefs { ptr, .. } => write!(f, " {ptr:#x}"),
+            Return::DeadBinder(cookie)
+            | Return::ClearDeathNotificationDone(cookie)
+            | Return::ClearFreezeNotificationDone(cookie) => write!(f, " {cookie:#x}"),
+            Return::FrozenBinder { cookie, is_frozen } => {
+                write!(f, " {cookie:#x}, {}", if *is_frozen { "frozen" } else { "not frozen" })
+            }
+            Return::Error(number) => write!(f, " {number}"),
             _ => Ok(()),
         }
     }

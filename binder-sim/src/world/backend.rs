@@ -1,14 +1,14 @@
-//! What the driver asks of the world, done: files looked up, numbers reserved and installed, steps written down.
+//! What the driver asks of the world, done: files looked up, numbers reserved, installed and closed.
 
-use super::{Answer, File, Pid, World};
-use crate::driver::{InFlight, Input, Install, InstallRemote, Output};
-use crate::driver::{ProcessId, Read, ThreadId, WriteRead};
+use super::{File, Pid, World};
+use crate::driver::{InFlight, Input, Install, InstallRemote, Looked, Output};
+use crate::driver::{ProcessId, ThreadId, WriteRead};
 use crate::errno::Errno;
-use crate::fd_table::{FdRow, FdTable, Reserved};
-use crate::protocol::Command;
-use crate::trace::{Lane, Row, TranslationRow};
+use crate::fd_table::{FdTable, Reserved};
+use crate::protocol::{Answer, Command};
+use crate::trace::Lane;
 use alloc::format;
-use alloc::string::{String, ToString};
+use alloc::string::ToString;
 use alloc::vec::Vec;
 
 impl<T> World<T> {
@@ -17,12 +17,13 @@ impl<T> World<T> {
         self.driver.handle(input);
         while let Some(output) = self.driver.poll() {
             match output {
-                Output::Opened(open) => self.answer = Some(Answer::Opened(open)),
-                Output::Done(done) => self.answer = Some(Answer::Done(done)),
-                Output::ExtendedError(error) => self.answer = Some(Answer::ExtendedError(error)),
+                Output::Opened(open) => self.opened = Some(open),
+                Output::Done(done) => self.done = Some(done),
+                Output::Answered { thread, result } => self.answered.push((thread, result)),
                 Output::Install(install) => self.install(install),
                 Output::InstallRemote(install) => self.install_remote(install),
                 Output::CloseRemote { target, number } => self.close_remote(target, number),
+                Output::CloseFds { thread, numbers } => self.close_fds(thread, &numbers),
                 Output::Wake(thread) => self.ready.push_back(thread),
                 Output::Return { thread, result } => self.note_return(thread, result),
                 Output::Step { thread, function, text } => self.note(thread, Lane::Driver, function, || text),
@@ -32,23 +33,28 @@ impl<T> World<T> {
 
     /// The driver's answer to an input that is answered with success or an errno; no answer is success.
     pub(super) fn done(&mut self) -> Result<(), Errno> {
-        match self.answer.take() {
-            Some(Answer::Done(done)) => done,
-            _ => Ok(()),
-        }
+        self.done.take().unwrap_or(Ok(()))
     }
 
     /// Puts beside each descriptor number the file that the process has there: its own table, in its own call.
-    pub(super) fn look_up(&self, pid: Pid, write: Vec<Command>) -> Vec<Command<Option<File<T>>>> {
-        let table = self.table(pid);
-        let mut find = |fd: u32, ()| table.and_then(|table| table.get(fd)).cloned();
-        write.into_iter().map(|command| command.map(&mut find)).collect()
+    pub(super) fn look_up(&mut self, pid: Pid, write: Vec<Command>) -> Vec<Looked<File<T>>> {
+        let table = self.processes.get(pid.index()).and_then(|process| process.table.as_ref());
+        let mut devices = false;
+        let mut find = |fd: u32| {
+            let file = table?.get(fd).filter(|file| file.can_be_sent())?;
+            devices |= file.as_device().is_some();
+            Some(file.clone())
+        };
+        let looked = write.into_iter().map(|command| Looked::new(command, &mut find)).collect();
+        self.devices_travel |= devices;
+        looked
     }
 
     /// Deferred: all numbers are reserved in the reader's table, then all files installed; or none.
     fn install(&mut self, install: Install<File<T>>) {
         let Install { call, sender, files } = install;
-        let (reader, opener) = (call.thread(), self.opener(call.table()));
+        let reader = call.thread();
+        let opener = self.task_of(reader);
         let answer = self.reserve(reader, opener, &files).map(|reserved| {
             let installed = reserved.into_iter().zip(files);
             let numbers = installed.map(|((number, step), file)| {
@@ -144,18 +150,30 @@ impl<T> World<T> {
         }
     }
 
-    /// The last close of the device, if the process has it open.
-    pub(super) fn close_device(&mut self, pid: Pid) {
-        if let Some(open) = self.processes[pid.index()].open.take() {
-            self.ready.retain(|thread| thread.process != open);
-            self.returned.retain(|(thread, _)| thread.process != open);
-            self.handle(Input::Close(open));
+    /// Numbers that go with a buffer: closed in the table of whoever freed it, if they are open at all.
+    fn close_fds(&mut self, thread: ThreadId, numbers: &[u32]) {
+        let pid = self.task_of(thread);
+        for &number in numbers {
+            drop(self.close(pid, number));
         }
     }
 
     /// Whose open it is, or was.
-    fn opener(&self, open: ProcessId) -> Pid {
-        self.openers.get(open.index()).copied().unwrap_or(Pid::FIRST)
+    pub(super) fn opener(&self, open: ProcessId) -> Pid {
+        self.opens.get(open.index()).map_or(Pid::FIRST, |open| open.opener)
+    }
+
+    /// Whose thread it is: of the opener, or of a child that has inherited the open.
+    pub(super) fn task_of(&self, thread: ThreadId) -> Pid {
+        let opener = self.opener(thread.process);
+        let has = |pid: Pid| {
+            let process = self.processes.get(pid.index());
+            pid.raw() == thread.tid || process.is_some_and(|process| process.tids.contains(&thread.tid))
+        };
+        if has(opener) {
+            return opener;
+        }
+        (0..self.processes.len()).map(Pid::from_index).find(|&pid| has(pid)).unwrap_or(opener)
     }
 
     /// The table of a process, if it lives.
@@ -163,111 +181,15 @@ impl<T> World<T> {
         self.processes.get_mut(pid.index())?.table.as_mut()
     }
 
-    /// Remembers a file, for the count.
-    pub(super) fn watch(&mut self, file: &File<T>) {
-        if self.ledger.len() == self.ledger.capacity() {
-            self.ledger.retain(|watch| watch.references() > 0);
-        }
-        self.ledger.push(file.watch());
-    }
-
     /// What came out of a call, if it has returned.
-    pub(super) fn take_returned_of(&mut self, thread: ThreadId) -> Option<WriteRead> {
+    pub(super) fn returned_of(&mut self, thread: ThreadId) -> Option<WriteRead> {
         let at = self.returned.iter().position(|(id, _)| *id == thread)?;
         Some(self.returned.swap_remove(at).1)
     }
 
-    /// The lane of a process in the trace.
-    fn lane_of(&self, pid: Pid) -> Lane {
-        self.trace.as_ref().map_or(Lane::Driver, |trace| trace.lane_of(self.name(pid)))
-    }
-
-    /// How many steps have been written down.
-    fn steps(&self) -> usize {
-        self.trace.as_ref().map_or(0, |trace| trace.rows.len())
-    }
-
-    /// The table of a process as lines.
-    pub(super) fn rows_of(&self, pid: Pid) -> Vec<FdRow> {
-        self.table(pid).map(|table| table.rows(|file| file.label().into())).unwrap_or_default()
-    }
-
-    /// Writes a step down, in the call of `thread`.
-    fn note(&mut self, thread: ThreadId, lane: Lane, function: &str, text: impl FnOnce() -> String) {
-        if self.trace.is_some() {
-            self.note_by(self.opener(thread.process), lane, function, text());
-        }
-    }
-
-    /// Writes a step down, with both tables as they are now.
-    fn note_by(&mut self, pid: Pid, lane: Lane, function: &str, text: String) {
-        let in_call_of = self.name(pid).to_string();
-        let find = |name: &str| self.processes.iter().position(|process| process.name == name);
-        let Some(trace) = &self.trace else { return };
-        let (sender, receiver) = (find(&trace.sender), find(&trace.receiver));
-        let rows = |at: Option<usize>| at.map(|at| self.rows_of(Pid::from_index(at))).unwrap_or_default();
-        let (sender_table, receiver_table) = (rows(sender), rows(receiver));
-        let (step, function) = (trace.rows.len() + 1, function.into());
-        let row = Row { step, lane, in_call_of, function, text, sender_table, receiver_table };
-        if let Some(trace) = &mut self.trace {
-            trace.rows.push(row);
-        }
-    }
-
-    /// Writes down that a number is in use now.
-    fn note_installed(&mut self, thread: ThreadId, owner: Pid, function: &str, number: u32, label: &str) {
-        self.note(thread, self.lane_of(owner), function, || format!("{number} is {label:?} from here on"));
-    }
-
-    /// Adds a row to the fd translation table.
-    fn note_translation(
-        &mut self,
-        thread: ThreadId,
-        (sender, sender_fd): (ProcessId, u32),
-        file: String,
-        (receiver, receiver_fd): (Pid, u32),
-        chosen_at_step: usize,
-    ) {
-        let sender = self.name(self.opener(sender)).to_string();
-        let receiver = self.name(receiver).to_string();
-        let chosen_in_call_of = self.name(self.opener(thread.process)).to_string();
-        if let Some(trace) = &mut self.trace {
-            let row = TranslationRow {
-                sender,
-                sender_fd,
-                file,
-                receiver,
-                receiver_fd,
-                chosen_in_call_of,
-                chosen_at_step,
-            };
-            trace.translations.push(row);
-        }
-    }
-
-    /// Writes down that a process makes a call.
-    pub(super) fn note_call(&mut self, pid: Pid, write: &[Command], read: Read) {
-        if self.trace.is_some() {
-            let mut words: Vec<String> = write.iter().map(|command| format!("{command}")).collect();
-            words.extend((read.size > 0).then(|| "then read".into()));
-            self.note_by(pid, self.lane_of(pid), "ioctl(BINDER_WRITE_READ)", words.join("; "));
-        }
-    }
-
-    /// Writes down that a process did something on its own, outside of any call of the device.
-    pub fn note_action(&mut self, pid: Pid, call: &str, text: &str) {
-        if self.trace.is_some() {
-            self.note_by(pid, self.lane_of(pid), call, text.into());
-        }
-    }
-
-    /// A call returns: keeps what came out of it.
-    fn note_return(&mut self, thread: ThreadId, result: WriteRead) {
-        if self.trace.is_some() && !result.returns.is_empty() {
-            let words: Vec<String> = result.returns.iter().map(|answer| format!("{answer}")).collect();
-            let pid = self.opener(thread.process);
-            self.note_by(pid, self.lane_of(pid), "ioctl returns", words.join("; "));
-        }
-        self.returned.push((thread, result));
+    /// What came out of another ioctl, if it has returned.
+    pub(super) fn answer_of(&mut self, thread: ThreadId) -> Option<Result<Answer, Errno>> {
+        let at = self.answered.iter().position(|(id, _)| *id == thread)?;
+        Some(self.answered.swap_remove(at).1)
     }
 }

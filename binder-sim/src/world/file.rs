@@ -1,16 +1,28 @@
 //! An open file, as the world knows it: a label, and how many hold it.
 
+use crate::driver::ProcessId;
 use alloc::string::String;
 use alloc::sync::{Arc, Weak};
 use core::fmt;
+
+/// What kind of file it is.
+#[derive(Debug)]
+enum Kind<T> {
+    /// One with content: nothing in a plain world, real memory where bytes matter.
+    Content(T),
+    /// Opened with `O_PATH`: it has a number, and cannot be handed to anybody.
+    Path,
+    /// An open of the device.
+    Device(ProcessId),
+}
 
 /// What the kernel calls an open file description: all numbers that name it share it.
 #[derive(Debug)]
 struct Description<T> {
     /// What to call it.
     label: String,
-    /// What it is: nothing in a plain world, real memory where bytes matter.
-    content: T,
+    /// What it is.
+    kind: Kind<T>,
 }
 
 /// A reference to an open file (`struct file *`): cloning is `get_file`, dropping is `fput`.
@@ -23,7 +35,17 @@ pub struct File<T = ()>(Arc<Description<T>>);
 impl<T> File<T> {
     /// A file that was just opened.
     pub fn new(label: &str, content: T) -> File<T> {
-        File(Arc::new(Description { label: label.into(), content }))
+        File(Arc::new(Description { label: label.into(), kind: Kind::Content(content) }))
+    }
+
+    /// A file that was just opened with `O_PATH`.
+    pub(crate) fn path(label: &str) -> File<T> {
+        File(Arc::new(Description { label: label.into(), kind: Kind::Path }))
+    }
+
+    /// An open of the device.
+    pub(crate) fn device(label: &str, open: ProcessId) -> File<T> {
+        File(Arc::new(Description { label: label.into(), kind: Kind::Device(open) }))
     }
 
     /// What to call it.
@@ -31,9 +53,25 @@ impl<T> File<T> {
         &self.0.label
     }
 
-    /// What it is.
-    pub fn content(&self) -> &T {
-        &self.0.content
+    /// What it is; none for a device, and for a file that was opened with `O_PATH`.
+    pub fn content(&self) -> Option<&T> {
+        match &self.0.kind {
+            Kind::Content(content) => Some(content),
+            Kind::Path | Kind::Device(_) => None,
+        }
+    }
+
+    /// Which open of the device it is, if it is one.
+    pub fn as_device(&self) -> Option<ProcessId> {
+        match self.0.kind {
+            Kind::Device(open) => Some(open),
+            Kind::Path | Kind::Content(_) => None,
+        }
+    }
+
+    /// Whether it can be looked up by its number (`fget`): not if it was opened with `O_PATH`.
+    pub fn can_be_sent(&self) -> bool {
+        !matches!(self.0.kind, Kind::Path)
     }
 
     /// Whether both name one open file (as `kcmp(KCMP_FILE)` says).

@@ -49,7 +49,7 @@ impl RoundTrip {
         let fd = world.open(client, "memory", ())?;
         // A thread's first call comes back at once, with nothing: it is not one of those that count.
         for process in [client, server] {
-            world.write_read(process, vec![], Read { size: 0, nonblock: true })?;
+            world.write_read(process, vec![], Read::NONE)?;
         }
         world.write_read(server, vec![], Read::WAIT)?;
         Ok(RoundTrip { world, client, server, fd, reply: None })
@@ -67,12 +67,8 @@ impl RoundTrip {
     /// # Errors
     /// `EBUSY`: somebody else made one of the two wait.
     pub fn call(&mut self) -> Result<u32, Error> {
-        let request = TransactionData {
-            target: 0,
-            code: 1,
-            flags: TransactionFlags::NONE,
-            payload: Payload::objects([Object::fd(self.fd)]),
-        };
+        let request = TransactionData::new(0, 1, Payload::objects([Object::fd(self.fd)]));
+        let request = request.flags(TransactionFlags::NONE);
         let mut write = Vec::with_capacity(2);
         write.extend(self.reply.take().map(Command::FreeBuffer));
         write.push(Command::Transaction(request));
@@ -81,12 +77,7 @@ impl RoundTrip {
         let call = self.world.take_returned(self.server).as_ref().and_then(last);
         if let Some((buffer, fd)) = call {
             self.world.close(self.server, fd)?;
-            let reply = TransactionData {
-                target: 0,
-                code: 0,
-                flags: TransactionFlags::NONE,
-                payload: Payload::new(),
-            };
+            let reply = TransactionData::new(0, 0, Payload::new()).flags(TransactionFlags::NONE);
             // The completion of the reply ends this read at once; the next one waits for the next call.
             self.world.write_read(
                 self.server,

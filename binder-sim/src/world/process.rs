@@ -1,7 +1,8 @@
-//! A process of the world: a name, a pid, a table, and perhaps an open of the device.
+//! A process of the world: a name, a pid, a table, and perhaps opens of the device.
 
-use crate::driver::ProcessId;
+use super::File;
 use crate::fd_table::FdTable;
+use alloc::collections::BTreeSet;
 use alloc::string::String;
 use core::fmt;
 
@@ -35,24 +36,39 @@ impl fmt::Display for Pid {
     }
 }
 
+/// Who makes a call of the device: a thread of a process, through one of its numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Caller {
+    /// The process.
+    pub pid: Pid,
+    /// The thread; the main one has the number of its process. Of two processes that share an open, no two
+    /// threads have the same number.
+    pub tid: u32,
+    /// The number under which the process has the device open.
+    pub fd: u32,
+}
+
 /// One process.
 #[derive(Debug)]
-pub(crate) struct Process<F> {
+pub(crate) struct Process<T> {
     /// What to call it.
     pub(crate) name: String,
     /// Its effective uid.
     pub(crate) euid: u32,
     /// Its table; none once it has exited.
-    pub(crate) table: Option<FdTable<F>>,
-    /// Its open of the device.
-    pub(crate) open: Option<ProcessId>,
-    /// The number of that open.
+    pub(crate) table: Option<FdTable<File<T>>>,
+    /// The number of the device that it opened first.
     pub(crate) device_fd: Option<u32>,
+    /// How many mappings of the device it has made.
+    pub(crate) mappings: u32,
+    /// Its threads other than the main one, those that have made a call.
+    pub(crate) tids: BTreeSet<u32>,
 }
 
-impl<F> Process<F> {
+impl<T> Process<T> {
     /// A process with an empty table.
-    pub(crate) fn new(name: &str, euid: u32) -> Process<F> {
-        Process { name: name.into(), euid, table: Some(FdTable::new()), open: None, device_fd: None }
+    pub(crate) fn new(name: &str, euid: u32) -> Process<T> {
+        let table = Some(FdTable::new());
+        Process { name: name.into(), euid, table, device_fd: None, mappings: 0, tids: BTreeSet::new() }
     }
 }

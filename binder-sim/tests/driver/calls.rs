@@ -8,7 +8,7 @@ use binder_sim::world::World;
 
 /// A call of `handle` with these objects.
 fn send(handle: u32, objects: &[Object], flags: TransactionFlags) -> Command {
-    let payload = Payload::objects(objects.iter().copied());
+    let payload = Payload::objects(objects.iter().cloned());
     Command::Transaction(TransactionData::new(handle, 1, payload).flags(flags))
 }
 

@@ -30,13 +30,13 @@ fn object() -> impl Strategy<Value = Object> {
 }
 
 fn payload() -> impl Strategy<Value = Payload> {
-    let placed = (0..80usize, object()).prop_map(|(offset, object)| Placed { offset, object });
+    let placed = (0..80u64, object()).prop_map(|(offset, object)| Placed { offset, object });
     let senseless = (0..100usize, prop::collection::vec(placed, 0..4))
-        .prop_map(|(size, objects)| Payload { bytes: vec![0; size], objects });
+        .prop_map(|(size, objects)| Payload::placed(vec![0; size], objects));
     prop_oneof![
         6 => prop::collection::vec(object(), 0..4).prop_map(Payload::objects),
         1 => senseless,
-        1 => (0..3000usize).prop_map(|size| Payload { bytes: vec![0; size], objects: vec![] }),
+        1 => (0..3000usize).prop_map(|size| Payload::placed(vec![0; size], vec![])),
     ]
 }
 
@@ -171,9 +171,11 @@ fn a_refused_call_changes_nothing() {
             _ => None,
         });
         let mut data = last.unwrap_or_else(|| TransactionData::new(0, 1, Payload::new()));
-        let offset = data.payload.bytes.len().next_multiple_of(4);
-        data.payload.bytes.resize(offset + 24, 0);
-        data.payload.objects.push(Placed { offset, object: Object::Unknown { kind: 1 } });
+        let Payload { mut bytes, mut objects, .. } = data.payload;
+        let offset = bytes.len().next_multiple_of(4);
+        bytes.resize(offset + 24, 0);
+        objects.push(Placed { offset: offset as u64, object: Object::Unknown { kind: 1 } });
+        data.payload = Payload::placed(bytes, objects);
         let none = Read { size: 0, nonblock: true };
         if world.write_read_of(pid, 77, vec![], none).is_ok() {
             let before = state(&world);

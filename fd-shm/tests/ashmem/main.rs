@@ -6,29 +6,37 @@
 //! with `BLESS=1` it records them.
 
 mod answer;
-mod driver;
+mod device;
+mod differences;
+mod holder;
+mod mistakes;
 mod process;
 mod random;
 mod raw;
+mod region;
 mod script;
 mod stage;
 mod world;
 
-use std::cell::{Cell, RefCell};
-use std::collections::BTreeMap;
+use std::cell::Cell;
+use std::collections::BTreeSet;
 use std::hash::{BuildHasher, RandomState};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::{env, fs};
 
 use answer::Answer;
-use driver::Driver;
+use fd_shm::Region;
+use fd_shm::ashmem::Device;
+use holder::Holder;
+use mistakes::{MISTAKES, Wrong};
 use process::Troupe;
 use script::Step;
 use world::World;
 
-/// The driver purges the regions of all processes at once, so that one script is played on it at a time.
-static DRIVER: Mutex<()> = Mutex::new(());
+/// Scripts are played by real processes one at a time: the driver purges the regions of all of them at once, and a
+/// process that another test forks in between would hold what this one closes.
+static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 
 /// Where the scripts and records are: `DATA` says so where this crate's folder is not.
 fn folder(name: &str) -> PathBuf {
@@ -61,6 +69,12 @@ fn recorded(name: &str) -> String {
         .unwrap_or_else(|error| panic!("{name} is not recorded ({error}): BLESS=1 .ci/real-kernel/ashmem"))
 }
 
+/// The recorded answers to each step.
+fn recorded_answers(name: &str) -> Vec<Answer> {
+    let answer = |line: &str| line.split_once("-> ").expect("an answer").1.to_owned();
+    recorded(name).lines().map(answer).collect()
+}
+
 /// Fails with all scripts that did not give what is recorded.
 fn compare(who: &str, play: impl Fn(&[Step]) -> Vec<Answer>) {
     let mut wrong = String::new();
@@ -73,13 +87,17 @@ fn compare(who: &str, play: impl Fn(&[Step]) -> Vec<Answer>) {
     assert!(wrong.is_empty(), "{wrong}");
 }
 
-/// Whether there is a driver to ask; says on the real standard error when there is none.
+/// Says on the real standard error what was not done, and why.
+fn skip(what: &str, reason: &str) {
+    use std::io::Write;
+    writeln!(std::io::stderr(), "{what}: skipped: {reason}").expect("standard error");
+}
+
+/// Whether there is a driver to ask.
 fn driver_is_here(test: &str) -> bool {
     let here = Path::new("/dev/ashmem").exists();
     if !here {
-        use std::io::Write;
-        let reason = "this kernel has no /dev/ashmem; .ci/real-kernel/ashmem boots one that has";
-        writeln!(std::io::stderr(), "{test}: skipped: {reason}").expect("standard error");
+        skip(test, "this kernel has no /dev/ashmem; .ci/real-kernel/ashmem boots one that has");
     }
     here
 }
@@ -94,17 +112,43 @@ fn the_driver_answers_as_it_did() {
     if !driver_is_here("the_driver_answers_as_it_did") {
         return;
     }
-    let _alone = DRIVER.lock().unwrap_or_else(PoisonError::into_inner);
+    let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
     if env::var_os("BLESS").is_some() {
         let results = PathBuf::from(env::var_os("RESULTS").expect("where to put the records"));
         for (name, steps) in scripts() {
             println!("{name}");
-            let answers = stage::play(&mut Troupe::<Driver>::new(), &steps);
+            let answers = stage::play(&mut Troupe::<Holder<Device>>::new(), &steps);
             fs::write(results.join(format!("{name}.txt")), transcript(&steps, &answers)).expect("written");
         }
         return;
     }
-    compare("the driver now", |steps| stage::play(&mut Troupe::<Driver>::new(), steps));
+    compare("the driver now", |steps| stage::play(&mut Troupe::<Holder<Device>>::new(), steps));
+}
+
+#[test]
+fn a_region_answers_as_the_driver_did_but_for_what_is_listed() {
+    let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut scripts = scripts();
+    scripts.retain(|(_, script)| differences::is_for_a_region(script));
+    for (name, _) in scripts.iter().filter(|(_, script)| !differences::can_be_played(script)) {
+        skip(name, "only root can become somebody else");
+    }
+    let play = |script: &[Step]| stage::play(&mut Troupe::<Holder<Region>>::new(), script);
+    differences::compare(&scripts, play).unwrap_or_else(|wrong| panic!("{wrong}"));
+}
+
+#[test]
+fn a_region_answers_random_scripts_as_the_state_machine_does() {
+    let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+    let seed = number("SEED").unwrap_or_else(|| RandomState::new().hash_one(0));
+    let model = |script: &[Step]| stage::play(&mut World::default(), &random::for_one_region(script));
+    let region =
+        |script: &[Step]| stage::play(&mut Troupe::<Holder<Region>>::new(), &random::for_one_region(script));
+    if let Some(script) = random::disagreement(seed, 200, [&model, &region], &|_| ()) {
+        let kept = random::for_one_region(&script);
+        let (model, region) = (transcript(&kept, &model(&script)), transcript(&kept, &region(&script)));
+        panic!("SEED={seed}: the state machine:\n{model}a region:\n{region}");
+    }
 }
 
 /// A number out of the environment.
@@ -112,54 +156,73 @@ fn number(name: &str) -> Option<u64> {
     env::var(name).ok().map(|text| text.parse().unwrap_or_else(|_| panic!("{name}={text} is no number")))
 }
 
-/// What random scripts must have met: calls, and their answers.
-const MET: [(&str, &[&str]); 9] = [
+/// What random scripts have to meet, or they say little: calls, and their answers.
+const MET: [(&str, &[&str]); 10] = [
     ("pin", &["not purged", "WAS PURGED", "EINVAL", "EFAULT"]),
     ("unpin", &["ok", "EINVAL", "EFAULT"]),
-    ("pin_status", &["pinned", "unpinned", "EINVAL"]),
-    ("purge_all", &["0 pages", "3 pages", "EPERM"]),
+    ("pin_status", &["pinned", "unpinned", "EINVAL", "EFAULT"]),
+    ("purge_all", &["0 pages", "1 page", "8 pages", "EPERM"]),
     ("mmap", &["ok", "EINVAL", "EPERM"]),
     ("mprotect", &["ok", "EACCES"]),
     ("load", &["0", "SIGBUS", "SIGSEGV"]),
+    ("store", &["ok", "SIGBUS", "SIGSEGV"]),
     ("set_mask", &["ok", "EINVAL"]),
     ("lseek", &["1p", "EINVAL", "EBADF", "ENXIO"]),
 ];
+
+#[test]
+fn random_scripts_meet_every_rule() {
+    let mut met = BTreeSet::new();
+    for script in random::scripts(1, 1000) {
+        let answers = stage::play(&mut World::default(), &script);
+        met.extend(script.iter().zip(answers).map(|(step, answer)| {
+            let verb = step.call.to_string().split(' ').next().unwrap_or_default().to_owned();
+            (verb, answer)
+        }));
+    }
+    let wanted = MET.iter().flat_map(|(verb, answers)| answers.iter().map(move |answer| (*verb, *answer)));
+    let missing: Vec<_> =
+        wanted.filter(|(verb, answer)| !met.contains(&((*verb).to_owned(), (*answer).to_owned()))).collect();
+    assert!(missing.is_empty(), "never met: {missing:?}");
+}
 
 #[test]
 fn random_scripts_are_answered_alike() {
     if !driver_is_here("random_scripts_are_answered_alike") {
         return;
     }
-    let _alone = DRIVER.lock().unwrap_or_else(PoisonError::into_inner);
-    let seed =
-        number("SEED").unwrap_or_else(|| u64::from(std::process::id()) ^ RandomState::new().hash_one(0));
+    let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+    let seed = number("SEED").unwrap_or_else(|| RandomState::new().hash_one(0));
     let cases = number("CASES").map_or(2000, |cases| u32::try_from(cases).expect("CASES is no such number"));
     println!("SEED={seed} CASES={cases}");
-    let tally = RefCell::new(BTreeMap::<(String, String), u32>::new());
-    let scripts = Cell::new(0_u32);
-    let met = |script: &[Step], answers: &[Answer]| {
-        for (step, answer) in script.iter().zip(answers) {
-            let verb = step.call.to_string().split(' ').next().expect("a verb").to_owned();
-            *tally.borrow_mut().entry((verb, answer.clone())).or_default() += 1;
-        }
+    let (scripts, steps) = (Cell::new(0), Cell::new(0));
+    let seen = |script: &[Step]| {
         scripts.set(scripts.get() + 1);
-        if scripts.get().is_multiple_of(100) {
+        steps.set(steps.get() + script.len());
+        if scripts.get() % 100 == 0 {
             println!("{} scripts", scripts.get());
         }
     };
     let model = |script: &[Step]| stage::play(&mut World::default(), script);
-    let driver = |script: &[Step]| stage::play(&mut Troupe::<Driver>::new(), script);
-    if let Some(script) = random::disagreement(seed, cases, [&model, &driver], &met) {
+    let driver = |script: &[Step]| stage::play(&mut Troupe::<Holder<Device>>::new(), script);
+    if let Some(script) = random::disagreement(seed, cases, [&model, &driver], &seen) {
         let (model, driver) = (transcript(&script, &model(&script)), transcript(&script, &driver(&script)));
         panic!("SEED={seed}: the state machine:\n{model}the driver:\n{driver}");
     }
-    let tally = tally.into_inner();
-    println!("SEED={seed}: {} scripts, {} steps", scripts.get(), tally.values().sum::<u32>());
-    let wanted = MET.iter().flat_map(|(verb, answers)| answers.iter().map(move |answer| (*verb, *answer)));
-    let missing: Vec<_> = wanted
-        .filter(|(verb, answer)| !tally.contains_key(&((*verb).to_owned(), (*answer).to_owned())))
-        .collect();
-    assert!(missing.is_empty() || cases < 200, "SEED={seed}: never met: {missing:?}");
+    println!("SEED={seed}: {} scripts, {} steps, one answer to each", scripts.get(), steps.get());
+}
+
+#[test]
+fn a_wrong_world_is_found_out() {
+    for mistake in MISTAKES {
+        let right = |script: &[Step]| stage::play(&mut World::default(), script);
+        let wrong = |script: &[Step]| stage::play(&mut Wrong::new(mistake), script);
+        let script = random::disagreement(1, 500, [&right, &wrong], &|_| ());
+        let script = script.unwrap_or_else(|| panic!("not found: {}", mistake.0));
+        let found = transcript(&script, &right(&script));
+        println!("{}:\n{found}", mistake.0);
+        assert!(script.len() <= 8, "{}: no shorter than this:\n{found}", mistake.0);
+    }
 }
 
 #[test]

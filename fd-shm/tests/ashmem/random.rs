@@ -2,7 +2,7 @@
 
 use fd_shm::ashmem::{PAGE, Prot};
 use proptest::prelude::*;
-use proptest::strategy::Union;
+use proptest::strategy::{Union, ValueTree};
 use proptest::test_runner::{RngAlgorithm, TestError, TestRng, TestRunner};
 
 use crate::answer::Answer;
@@ -21,7 +21,7 @@ fn any_actor() -> impl Strategy<Value = char> {
 
 /// A descriptor's name: few, so that they meet.
 fn any_fd() -> impl Strategy<Value = String> {
-    prop_oneof![8 => Just("r"), 1 => Just("q")].prop_map(str::to_owned)
+    prop_oneof![6 => Just("r"), 1 => Just("q")].prop_map(str::to_owned)
 }
 
 fn any_map() -> impl Strategy<Value = String> {
@@ -41,11 +41,11 @@ fn any_len() -> impl Strategy<Value = u64> {
 
 /// An offset for a mapping.
 fn any_offset() -> impl Strategy<Value = u64> {
-    prop_oneof![8 => Just(0), 2 => (0..PAGES + 2).prop_map(pages)]
+    prop_oneof![5 => Just(0), 3 => (0..PAGES + 2).prop_map(pages)]
 }
 
 fn any_prot() -> impl Strategy<Value = Prot> {
-    prop_oneof![6 => Just(3), 3 => Just(1), 2 => 0..8_u32].prop_map(Prot::from_bits)
+    prop_oneof![6 => Just(3), 3 => Just(1), 1 => Just(0), 2 => 0..8_u32].prop_map(Prot::from_bits)
 }
 
 fn any_mask() -> impl Strategy<Value = Prot> {
@@ -104,7 +104,7 @@ fn any_plain_call() -> impl Strategy<Value = Call> {
         8 => (any_map(), any_place()).prop_map(|(map, at)| Call::Load { map, at }),
         4 => (any_map(), any_fd(), any_len(), any_prot(), prop::bool::weighted(0.8), any_offset())
             .prop_map(|(map, fd, len, prot, shared, at)| Call::Mmap { map, fd, len, prot, shared, at }),
-        2 => (any_map(), any_prot()).prop_map(|(map, prot)| Call::Mprotect { map, prot }),
+        4 => (any_map(), any_prot()).prop_map(|(map, prot)| Call::Mprotect { map, prot }),
         1 => any_map().prop_map(|map| Call::Munmap { map }),
         1 => any_map().prop_map(|map| Call::Line { map }),
         2 => (any_fd(), any_mask()).prop_map(|(fd, mask)| Call::SetMask { fd, mask }),
@@ -122,6 +122,7 @@ fn any_other_call() -> impl Strategy<Value = Call> {
         3 => (any_fd(), any_len()).prop_map(|(fd, size)| Call::SetSize { fd, size }),
         2 => (any_fd(), any_fd()).prop_map(|(to, fd)| Call::Dup { to, fd }),
         1 => (any_fd(), any_fd()).prop_map(|(to, fd)| Call::Reopen { to, fd }),
+        3 => any_fd().prop_map(|fd| Call::Ask { ask: Ask::Close, fd }),
         6 => (any_fd(), any_actor(), any_fd()).prop_map(|(fd, to, name)| Call::Send { fd, to, name }),
         4 => prop_oneof![Just('B'), Just('C')].prop_map(|child| Call::Fork { child }),
         1 => Just(Call::Die),
@@ -144,11 +145,13 @@ fn any_beginning() -> impl Strategy<Value = Vec<Step>> {
         format!(
             "A create r \"notes\" {whole}\nA mmap m r {whole} rw- shared\nA send r B r\nB mmap m r {whole} rw- shared"
         ),
+        format!("A create r \"notes\" {whole}\nA mmap m r {whole} rw- shared\nA create q \"other\" {whole}"),
+        format!("A create r \"notes\" {whole}\nA set_mask r r--\nA mmap m r {whole} r-- shared"),
         format!("A create r \"notes\" {}", pages(PAGES) - 1000),
         String::new(),
     ];
     let scripts = lines.map(|text| Just(crate::script::parse(&text).expect("steps")));
-    let weights = [6, 4, 4, 2, 1];
+    let weights = [6, 4, 4, 4, 1, 2, 1];
     Union::new_weighted(weights.into_iter().zip(scripts).collect())
 }
 
@@ -157,16 +160,11 @@ fn any_script() -> impl Strategy<Value = Vec<Step>> {
         .prop_map(|(beginning, steps)| [beginning, steps].concat())
 }
 
-/// Plays random scripts with two worlds until they disagree: the shortest script found on which they do.
-///
-/// `met` sees each script with the answers that both gave.
-pub(crate) fn disagreement(
-    seed: u64,
-    cases: u32,
-    play: [&dyn Fn(&[Step]) -> Vec<Answer>; 2],
-    met: &dyn Fn(&[Step], &[Answer]),
-) -> Option<Vec<Step>> {
-    let disagree = |script: &[Step]| play[0](script) != play[1](script);
+/// How one world plays a script.
+pub(crate) type Play<'a> = &'a dyn Fn(&[Step]) -> Vec<Answer>;
+
+/// A runner of so many cases that does the same for the same seed.
+fn runner(seed: u64, cases: u32) -> TestRunner {
     let config = ProptestConfig {
         cases,
         failure_persistence: None,
@@ -174,12 +172,63 @@ pub(crate) fn disagreement(
         ..ProptestConfig::default()
     };
     let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &[seed.to_le_bytes(); 4].concat());
-    let outcome = TestRunner::new_with_rng(config, rng).run(&any_script(), |script| {
-        let answers = play[0](&script);
-        if answers != play[1](&script) {
+    TestRunner::new_with_rng(config, rng)
+}
+
+/// The scripts of a seed.
+pub(crate) fn scripts(seed: u64, cases: u32) -> Vec<Vec<Step>> {
+    let mut runner = runner(seed, cases);
+    let mut script = || any_script().new_tree(&mut runner).expect("a script").current();
+    (0..cases).map(|_| script()).collect()
+}
+
+/// What is left of a script for a region that is there from the start, of a memory file: one region, mapped whole, and
+/// nothing that is listed as different.
+pub(crate) fn for_one_region(script: &[Step]) -> Vec<Step> {
+    let whole = bytes(pages(PAGES));
+    let beginning = format!("A create r \"notes\" {whole}\nA mmap m r {whole} rw- shared");
+    let beginning = crate::script::parse(&beginning).expect("steps");
+    let kept = script.iter().filter_map(|step| {
+        let call = match &step.call {
+            Call::Pin { range: Some(_), .. }
+            | Call::Ask { ask: Ask::Purge | Ask::GetSize | Ask::GetName | Ask::Close, .. }
+            | Call::Load { .. }
+            | Call::Store { .. }
+            | Call::Munmap { .. }
+            | Call::Dup { .. }
+            | Call::Send { .. }
+            | Call::Fork { .. }
+            | Call::Die => step.call.clone(),
+            Call::Mmap { map, fd, .. } => Call::Mmap {
+                map: map.clone(),
+                fd: fd.clone(),
+                len: pages(PAGES),
+                prot: Prot::from_bits(3),
+                shared: true,
+                at: 0,
+            },
+            _ => return None,
+        };
+        Some(Step { actor: step.actor, call })
+    });
+    beginning.into_iter().chain(kept).collect()
+}
+
+/// Plays random scripts with two worlds until they disagree: the shortest script found on which they do.
+///
+/// `seen` is told of each script on which they agreed.
+pub(crate) fn disagreement(
+    seed: u64,
+    cases: u32,
+    play: [Play<'_>; 2],
+    seen: &dyn Fn(&[Step]),
+) -> Option<Vec<Step>> {
+    let disagree = |script: &[Step]| play[0](script) != play[1](script);
+    let outcome = runner(seed, cases).run(&any_script(), |script| {
+        if disagree(&script) {
             return Err(TestCaseError::fail("they disagree"));
         }
-        met(&script, &answers);
+        seen(&script);
         Ok(())
     });
     match outcome {

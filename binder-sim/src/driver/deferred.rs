@@ -1,0 +1,57 @@
+//! Work that the kernel does later, in a thread of its own: what a close comes to (`binder_deferred_func`).
+//!
+//! Closing a number wakes every thread of the open; closing the last one takes the open apart. Neither has
+//! happened when `close` returns, and others may call the process meanwhile. When it happens is the backend's to
+//! say; what happens first is not.
+
+use super::Driver;
+use super::process::ProcessId;
+use super::thread::ThreadKey;
+use alloc::vec::Vec;
+
+/// An open with something to be done.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Deferred {
+    /// Which.
+    process: ProcessId,
+    /// Wake its threads.
+    flush: bool,
+    /// Take it apart.
+    release: bool,
+}
+
+impl<F: core::fmt::Debug> Driver<F> {
+    /// How many opens have something to be done later.
+    pub fn deferred(&self) -> usize {
+        self.deferred.len()
+    }
+
+    /// `binder_defer_work`: what is due to one open is done together; the last open to be listed comes first.
+    pub(crate) fn defer(&mut self, process: ProcessId, release: bool) {
+        let Some(open) = self.processes.get_mut(process).filter(|open| !open.is_closed) else { return };
+        open.is_closed = release;
+        match self.deferred.iter_mut().find(|deferred| deferred.process == process) {
+            Some(deferred) => {
+                deferred.flush |= !release;
+                deferred.release |= release;
+            }
+            None => self.deferred.push(Deferred { process, flush: !release, release }),
+        }
+        if release {
+            // Whoever was inside a call of it is gone: a call keeps its open.
+            let threads: Vec<ThreadKey> = self.processes[process].threads.values().copied().collect();
+            threads.into_iter().for_each(|key| self.drop_call(key));
+        }
+    }
+
+    /// Does what is due to one open.
+    pub(crate) fn run_deferred(&mut self) {
+        let Some(Deferred { process, flush, release }) = self.deferred.pop() else { return };
+        if flush {
+            self.flush(process);
+        }
+        if release {
+            self.release_process(process);
+        }
+    }
+}

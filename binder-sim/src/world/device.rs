@@ -1,0 +1,373 @@
+//! Opens of the device, and the calls that processes make of them.
+
+use super::{Caller, File, Open, Pid, World};
+use crate::driver::{Device, Input, ProcessId, Read, Security, ThreadId, WriteRead};
+use crate::errno::Errno;
+use crate::error::Error;
+use crate::protocol::{Answer, Command, ExtendedError, Ioctl, ObjectFlags};
+use alloc::format;
+use alloc::string::String;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+/// Where a process maps the device first: the same everywhere, so that a page shows the same address everywhere.
+const MAPPING_BASE: u64 = 0x7000_0000;
+
+/// How far apart the mappings of one process are.
+const MAPPING_STEP: u64 = 0x0100_0000;
+
+/// The bytes of a page.
+const PAGE: usize = 4096;
+
+impl<T> World<T> {
+    /// `open("/dev/binder")`: takes a number, like any open file.
+    ///
+    /// # Errors
+    /// `ESRCH`: no such process. `EMFILE`: its table is full.
+    pub fn open_device(&mut self, pid: Pid) -> Result<u32, Error> {
+        self.open_device_of(pid, Device::Binder)
+    }
+
+    /// `open` of one of the devices; a process can have several opens, each of which is a process to the driver.
+    ///
+    /// # Errors
+    /// `ESRCH`: no such process. `EMFILE`: its table is full.
+    pub fn open_device_of(&mut self, pid: Pid, device: Device) -> Result<u32, Error> {
+        let call = || format!("open(pid {pid}, {:?})", device.path());
+        let full = |errno| Error::new(call(), errno, "every number below the limit is in use");
+        let number = self.table_mut(pid, &call)?.get_unused_fd_flags().map_err(full)?;
+        let process = &self.processes[pid.index()];
+        let (euid, comm) = (process.euid, process.name.clone());
+        self.handle(Input::Open { device, pid: pid.raw(), euid, comm });
+        let Some(open) = self.opened.take() else {
+            self.table_mut(pid, &call)?.put_unused_fd(number);
+            return Err(Error::new(call(), Errno::ENOMEM, "the driver did not open"));
+        };
+        let file = File::device(device.path(), open);
+        self.watch(&file);
+        let entry = Open { id: open, opener: pid, watch: file.watch(), is_closed: false };
+        match self.opens.get_mut(open.index()) {
+            Some(place) => *place = entry,
+            None => self.opens.push(entry),
+        }
+        let fd = self.table_mut(pid, &call)?.fd_install(number, file, false);
+        self.processes[pid.index()].device_fd.get_or_insert(fd);
+        Ok(fd)
+    }
+
+    /// `mmap` of the device that the process opened first: room to receive `size` bytes of transactions.
+    ///
+    /// # Errors
+    /// `EBADF`: the device is not open. `EBUSY`: it is mapped already. `EINVAL`: `size` is 0.
+    pub fn mmap(&mut self, pid: Pid, size: usize) -> Result<(), Error> {
+        let fd = self.main(pid, "mmap")?.fd;
+        self.mmap_fd(pid, fd, size, false)
+    }
+
+    /// `mmap` of the device under `fd`, perhaps writable.
+    ///
+    /// # Errors
+    /// As [`mmap`](World::mmap), and: `EINVAL`: another process opened it. `EPERM`: writable.
+    pub fn mmap_fd(&mut self, pid: Pid, fd: u32, size: usize, write: bool) -> Result<(), Error> {
+        let call = || format!("mmap(pid {pid}, fd {fd}, {size})");
+        let process = self.device(pid, fd, &call)?;
+        let base = MAPPING_BASE + u64::from(self.processes[pid.index()].mappings) * MAPPING_STEP;
+        let size = size.checked_next_multiple_of(PAGE).unwrap_or(0);
+        self.handle(Input::Mmap { process, pid: pid.raw(), base, size, write });
+        let why = "the device can be mapped once, with a size, not writable, and by its opener";
+        self.done().map_err(|errno| Error::new(call(), errno, why))?;
+        self.processes[pid.index()].mappings += 1;
+        Ok(())
+    }
+
+    /// `munmap` of the device under `fd`.
+    ///
+    /// # Errors
+    /// `EBADF`: no device is open there.
+    pub fn munmap(&mut self, pid: Pid, fd: u32) -> Result<(), Error> {
+        let process = self.device(pid, fd, &|| format!("munmap(pid {pid}, fd {fd})"))?;
+        self.handle(Input::Munmap(process));
+        Ok(())
+    }
+
+    /// `seteuid`: for what the process sends, and whether it may be a manager, from now on.
+    ///
+    /// # Errors
+    /// `ESRCH`: no such process.
+    pub fn set_euid(&mut self, pid: Pid, euid: u32) -> Result<(), Error> {
+        self.table_mut(pid, &|| format!("seteuid(pid {pid}, {euid})"))?;
+        self.processes[pid.index()].euid = euid;
+        let opens = self.opens.iter().filter(|open| open.opener == pid && !open.is_closed);
+        let opens: Vec<ProcessId> = opens.map(|open| open.id).collect();
+        opens.into_iter().for_each(|process| self.handle(Input::SetEuid { process, euid }));
+        Ok(())
+    }
+
+    /// Has a security module asked from now on.
+    pub fn set_security(&mut self, security: Arc<dyn Security<File<T>>>) {
+        self.driver.set_security(security);
+    }
+
+    /// The main thread of a process, and the device that it opened first.
+    ///
+    /// # Errors
+    /// `EBADF`: the device is not open.
+    pub fn main(&self, pid: Pid, call: &str) -> Result<Caller, Error> {
+        let fd = self.processes.get(pid.index()).and_then(|process| process.device_fd);
+        let closed = || Error::new(format!("{call}(pid {pid})"), Errno::EBADF, "it has no open device");
+        Ok(Caller { pid, tid: pid.raw(), fd: fd.ok_or_else(closed)? })
+    }
+
+    /// `ioctl(BINDER_SET_CONTEXT_MGR_EXT)`: the process is reached as handle 0 from now on.
+    ///
+    /// The older `BINDER_SET_CONTEXT_MGR` is the same with [`ObjectFlags::NONE`]: such a manager can never
+    /// receive a descriptor.
+    ///
+    /// # Errors
+    /// `EBADF`: the device is not open. `EBUSY`: there is a manager. `EPERM`: the first had another uid.
+    pub fn set_context_manager(&mut self, pid: Pid, flags: ObjectFlags) -> Result<(), Error> {
+        let caller = self.main(pid, "ioctl")?;
+        self.ioctl(caller, Ioctl::SetContextMgrExt { ptr: 0, cookie: 0, flags }).map(drop)
+    }
+
+    /// `ioctl(BINDER_GET_EXTENDED_ERROR)`: why the main thread's last transaction was refused; clears it.
+    ///
+    /// # Errors
+    /// `EBADF`: the device is not open. `EINVAL`: this kernel has no such ioctl.
+    pub fn extended_error(&mut self, pid: Pid) -> Result<ExtendedError, Error> {
+        self.extended_error_of(pid, pid.raw())
+    }
+
+    /// [`extended_error`](World::extended_error) of the thread `tid`.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn extended_error_of(&mut self, pid: Pid, tid: u32) -> Result<ExtendedError, Error> {
+        let caller = Caller { tid, ..self.main(pid, "ioctl")? };
+        match self.ioctl(caller, Ioctl::GetExtendedError)? {
+            Some(Answer::ExtendedError(error)) => Ok(error),
+            _ => Ok(ExtendedError::default()),
+        }
+    }
+
+    /// Any ioctl but `BINDER_WRITE_READ`. `None`: a `BINDER_FREEZE` that waits; what comes of it is then to be had
+    /// from [`take_answer`](World::take_answer).
+    ///
+    /// # Errors
+    /// `EBADF`: no device is open there. `EBUSY`: the thread is inside another call. Otherwise the driver's.
+    pub fn ioctl(&mut self, caller: Caller, ioctl: Ioctl) -> Result<Option<Answer>, Error> {
+        let call = || format!("ioctl(pid {}, tid {}, {ioctl})", caller.pid, caller.tid);
+        let thread = self.thread(caller, &call)?;
+        self.handle(Input::Ioctl { thread, ioctl });
+        let answer = self.answer_of(thread).transpose();
+        answer.map_err(|errno| Error::new(call(), errno, meaning(errno)))
+    }
+
+    /// `poll`: whether a read would find something.
+    ///
+    /// # Errors
+    /// `EBADF`: no device is open there.
+    pub fn poll(&mut self, caller: Caller) -> Result<bool, Error> {
+        let call = || format!("poll(pid {}, tid {})", caller.pid, caller.tid);
+        let thread = self.thread(caller, &call)?;
+        self.handle(Input::Poll(thread));
+        Ok(matches!(self.answer_of(thread), Some(Ok(Answer::Readable(true)))))
+    }
+
+    /// What came of a `BINDER_FREEZE` that had to wait.
+    pub fn take_answer(&mut self, caller: Caller) -> Option<Result<Answer, Errno>> {
+        let thread = self.thread(caller, &String::new).ok()?;
+        self.answer_of(thread)
+    }
+
+    /// A `BINDER_FREEZE` that waits has waited for long enough.
+    ///
+    /// # Errors
+    /// `EBADF`: no device is open there.
+    pub fn time_up(&mut self, caller: Caller) -> Result<(), Error> {
+        let thread = self.thread(caller, &|| format!("time_up(pid {}, tid {})", caller.pid, caller.tid))?;
+        self.handle(Input::TimeUp(thread));
+        Ok(())
+    }
+
+    /// A signal: a call that waits comes back with `EINTR`.
+    ///
+    /// # Errors
+    /// `EBADF`: no device is open there.
+    pub fn interrupt(&mut self, caller: Caller) -> Result<(), Error> {
+        let thread = self.thread(caller, &|| format!("kill(pid {}, tid {})", caller.pid, caller.tid))?;
+        self.ready.retain(|&ready| ready != thread);
+        self.handle(Input::Interrupt(thread));
+        Ok(())
+    }
+
+    /// `ioctl(BINDER_WRITE_READ)` of the main thread: commands, then a read. `None`: the thread waits; what comes
+    /// of it is then to be had from [`take_returned`](World::take_returned).
+    ///
+    /// # Errors
+    /// `EBADF`: the device is not open. `EBUSY`: the thread is inside a call. `EINVAL`: room for less than a
+    /// return.
+    pub fn write_read(
+        &mut self,
+        pid: Pid,
+        write: Vec<Command>,
+        read: Read,
+    ) -> Result<Option<WriteRead>, Error> {
+        let caller = self.main(pid, "ioctl")?;
+        self.write_read_by(caller, write, read)
+    }
+
+    /// [`write_read`](World::write_read) of the thread `tid`.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn write_read_of(
+        &mut self,
+        pid: Pid,
+        tid: u32,
+        write: Vec<Command>,
+        read: Read,
+    ) -> Result<Option<WriteRead>, Error> {
+        let caller = Caller { tid, ..self.main(pid, "ioctl")? };
+        self.write_read_by(caller, write, read)
+    }
+
+    /// [`write_read`](World::write_read) of any thread, through any number.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn write_read_by(
+        &mut self,
+        caller: Caller,
+        write: Vec<Command>,
+        read: Read,
+    ) -> Result<Option<WriteRead>, Error> {
+        let call = || format!("ioctl(pid {}, tid {}, BINDER_WRITE_READ)", caller.pid, caller.tid);
+        let thread = self.thread(caller, &call)?;
+        self.note_call(caller.pid, &write, read);
+        let write = self.look_up(caller.pid, write);
+        self.handle(Input::WriteRead { thread, write, read });
+        let refused = "the thread is inside another call, or the room is less than a return";
+        self.done().map_err(|errno| Error::new(call(), errno, refused))?;
+        Ok(self.returned_of(thread))
+    }
+
+    /// What came out of the main thread's call that had to wait.
+    pub fn take_returned(&mut self, pid: Pid) -> Option<WriteRead> {
+        self.take_returned_by(pid, pid.raw())
+    }
+
+    /// What came out of the call of thread `tid` that had to wait.
+    pub fn take_returned_by(&mut self, pid: Pid, tid: u32) -> Option<WriteRead> {
+        let process = self.open_of(pid)?;
+        self.returned_of(ThreadId { process, tid })
+    }
+
+    /// What came out of the call of any thread, through any number, that had to wait.
+    pub fn take_returned_of(&mut self, caller: Caller) -> Option<WriteRead> {
+        let thread = self.thread(caller, &String::new).ok()?;
+        self.returned_of(thread)
+    }
+
+    /// The open of a process, as the driver numbers it: of the device that it opened first.
+    pub fn open_of(&self, pid: Pid) -> Option<ProcessId> {
+        let process = self.processes.get(pid.index())?;
+        process.table.as_ref()?.get(process.device_fd?)?.as_device()
+    }
+
+    /// Leaves what closes have to do for later; it is done by [`run_deferred`](World::run_deferred), one open at a
+    /// time. Otherwise it is done at once.
+    pub fn set_eager(&mut self, is_eager: bool) {
+        self.is_eager = is_eager;
+    }
+
+    /// How many opens have something left to be done.
+    pub fn deferred(&self) -> usize {
+        self.driver.deferred()
+    }
+
+    /// Does what a close has left to do, for one open.
+    pub fn run_deferred(&mut self) {
+        self.handle(Input::RunDeferred);
+        self.note_lost_devices();
+    }
+
+    /// A number of a device was closed. With the last reference the open ends.
+    pub(super) fn closed_device(&mut self, file: File<T>) {
+        let Some(open) = file.as_device() else { return };
+        drop(file);
+        self.handle(Input::Flush(open));
+        for process in &mut self.processes {
+            let fd = process
+                .device_fd
+                .filter(|&fd| process.table.as_ref().is_none_or(|table| table.get(fd).is_none()));
+            if fd.is_some() {
+                process.device_fd = None;
+            }
+        }
+        self.note_lost_device(open);
+        while self.is_eager && self.driver.deferred() > 0 {
+            self.run_deferred();
+        }
+    }
+
+    /// Tells the driver of an open that nothing holds any more.
+    fn note_lost_device(&mut self, id: ProcessId) {
+        let Some(open) = self.opens.get_mut(id.index()).filter(|open| open.id == id) else { return };
+        if open.watch.references() > 0 || core::mem::replace(&mut open.is_closed, true) {
+            return;
+        }
+        self.ready.retain(|thread| thread.process != id);
+        self.returned.retain(|(thread, _)| thread.process != id);
+        self.answered.retain(|(thread, _)| thread.process != id);
+        self.handle(Input::Close(id));
+    }
+
+    /// The same of all opens, where the last reference may have gone with a message.
+    pub(super) fn note_lost_devices(&mut self) {
+        if self.devices_travel {
+            let ids: Vec<ProcessId> = self.opens.iter().map(|open| open.id).collect();
+            ids.into_iter().for_each(|id| self.note_lost_device(id));
+        }
+    }
+
+    /// The threads of a process that ends: whatever they wait for, they are not coming back.
+    pub(super) fn kill_threads(&mut self, pid: Pid, devices: &[File<T>]) {
+        let tids: Vec<u32> = self.processes[pid.index()].tids.iter().copied().chain([pid.raw()]).collect();
+        for process in devices.iter().filter_map(File::as_device) {
+            for &tid in &tids {
+                let thread = ThreadId { process, tid };
+                self.ready.retain(|&ready| ready != thread);
+                self.handle(Input::Interrupt(thread));
+                drop((self.returned_of(thread), self.answer_of(thread)));
+            }
+        }
+    }
+
+    /// The device that a process has under `fd`.
+    fn device(&self, pid: Pid, fd: u32, call: &dyn Fn() -> String) -> Result<ProcessId, Error> {
+        let device = self.table(pid).and_then(|table| table.get(fd)?.as_device());
+        device.ok_or_else(|| Error::new(call(), Errno::EBADF, "the process has no device open there"))
+    }
+
+    /// The thread that makes a call.
+    fn thread(&mut self, caller: Caller, call: &dyn Fn() -> String) -> Result<ThreadId, Error> {
+        let Caller { pid, tid, fd } = caller;
+        let process = self.device(pid, fd, call)?;
+        if tid != pid.raw() {
+            self.processes[pid.index()].tids.insert(tid);
+        }
+        Ok(ThreadId { process, tid })
+    }
+}
+
+/// What an error of an ioctl means, whichever it was.
+fn meaning(errno: Errno) -> &'static str {
+    match errno {
+        Errno::EPERM => "not for this caller",
+        Errno::EBUSY => "there is a manager already, or the thread is inside another call",
+        Errno::EAGAIN => "the process still has something to do",
+        Errno::EFAULT => "the argument cannot be read",
+        _ => "this kernel has no such ioctl, or it cannot be done with this argument",
+    }
+}
