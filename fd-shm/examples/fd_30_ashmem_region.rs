@@ -9,7 +9,7 @@
 use std::error::Error;
 use std::os::fd::{AsFd, AsRawFd};
 
-use fd_shm::ashmem::Pinning;
+use fd_shm::ashmem::{PinStatus, Pinning};
 use fd_shm::{Region, scm_rights};
 use rustix::fs::fstat;
 
@@ -41,7 +41,7 @@ fn owner() -> Result<()> {
     mapping.copy_out(0, &mut bytes)?;
     tell("owner", format!("reads \"{}\"", String::from_utf8_lossy(&bytes)));
     for page in 0..3 {
-        tell("owner", format!("page {page} is {:?}", region.pin_status(page * PAGE, PAGE)?));
+        tell("owner", format!("page {page} is {}", state(region.pin_status(page * PAGE, PAGE)?)));
     }
     print!("{}", maps("owner")?);
     go(&peer.socket)?;
@@ -59,7 +59,12 @@ fn peer() -> Result<()> {
     let mapping = region.map::<()>()?;
     tell(
         "peer",
-        format!("received {:?} of {} bytes, pins {:?}", region.name()?, region.len(), region.pinning()),
+        format!(
+            "received {:?} of {} bytes; its pins are kept: {}",
+            region.name()?,
+            region.len(),
+            yes(region.pinning() == Pinning::Kept)
+        ),
     );
     mapping.copy_in(0, b"the peer's")?;
     region.unpin(PAGE, PAGE)?;
@@ -70,13 +75,21 @@ fn peer() -> Result<()> {
     print!("{}", maps("peer")?);
     let through_proc = std::fs::File::open(format!("/proc/self/fd/{}", region.as_fd().as_raw_fd()))?;
     let again = fstat(&through_proc)?.st_ino == fstat(&region)?.st_ino;
-    tell(
-        "peer",
-        format!("opens it again through /proc: the same memory: {}", if again { "yes" } else { "no" }),
-    );
+    tell("peer", format!("opens it again through /proc: the same memory: {}", yes(again)));
     Ok(())
 }
 // ANCHOR_END: peer
+
+fn yes(holds: bool) -> &'static str {
+    if holds { "yes" } else { "no" }
+}
+
+fn state(status: PinStatus) -> &'static str {
+    match status {
+        PinStatus::Pinned => "pinned",
+        PinStatus::Unpinned => "unpinned",
+    }
+}
 
 /// Where this process has the region, as the kernel lists it: all of the data, and what is known of the pins.
 fn maps(role: &str) -> Result<String> {
