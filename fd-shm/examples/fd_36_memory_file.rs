@@ -18,12 +18,13 @@ fn main() -> Result<()> {
     file.write_bytes(b"a kitten", 0, 0, 8)?;
     let mut system = Shrinker::new();
     if let Err(refused) = system.add(file.region()) {
-        println!("not shown here: {refused}"); // where ashmem's own driver keeps the pins, only the kernel purges
+        // Where there is a driver it keeps the pins, and only the kernel purges.
+        println!("not shown here: {refused}");
         std::process::exit(77);
     }
 
     println!("Purging is not allowed:");
-    println!("  the system purges                {} page", system.purge_all().pages());
+    println!("  the system purges                {}", purge(&mut system));
     println!("  read                             {}", read(&file));
 
     println!("\nPurging is allowed, and nobody purges:");
@@ -31,18 +32,18 @@ fn main() -> Result<()> {
     println!("  read                             {}", read(&file));
 
     println!("\nPurged between two reads:");
-    println!("  the system purges                {} page", system.purge_all().pages());
+    println!("  the system purges                {}", purge(&mut system));
     println!("  read                             {}", read(&file));
     println!("  read                             {}", read(&file));
 
     println!("\nPurged between two writes:");
-    system.purge_all();
+    println!("  the system purges                {}", purge(&mut system));
     println!("  write at 2                       {}", write(&file));
     println!("  write at 2                       {}", write(&file));
     println!("  read                             {}", read(&file));
 
     println!("\nPurged, and nobody accesses it before purging is forbidden:");
-    println!("  the system purges                {} page", system.purge_all().pages());
+    println!("  the system purges                {}", purge(&mut system));
     println!("  allow_purging(false)             it was {}", file.allow_purging(false)?);
     println!("  read                             {}", read(&file));
 
@@ -60,6 +61,10 @@ fn main() -> Result<()> {
     Ok(())
 }
 // ANCHOR_END: main
+
+fn purge(system: &mut Shrinker) -> &'static str {
+    if system.purge_all().pages() > 0 { "its page" } else { "nothing" }
+}
 
 /// All of the file.
 fn read(file: &MemoryFile) -> String {
