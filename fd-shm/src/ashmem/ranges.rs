@@ -220,6 +220,13 @@ impl Ranges {
         self.ranges.values().filter(|range| !range.purged).min_by_key(|range| range.age).copied()
     }
 
+    /// All that still have their memory, the one unpinned first before the others.
+    pub(super) fn by_age(&self) -> Vec<Unpinned> {
+        let mut ranges: Vec<_> = self.ranges.values().filter(|range| !range.purged).copied().collect();
+        ranges.sort_by_key(|range| range.age);
+        ranges
+    }
+
     /// Marks the range that begins at `first` as purged, or as not, and gives it.
     pub(super) fn mark(&mut self, first: u32, purged: bool) -> Option<Unpinned> {
         let range = self.ranges.get_mut(&first)?;
