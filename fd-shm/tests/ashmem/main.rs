@@ -26,11 +26,11 @@ use std::sync::{Mutex, PoisonError};
 use std::{env, fs};
 
 use answer::Answer;
-use fd_shm::Region;
 use fd_shm::ashmem::Device;
 use holder::Holder;
 use mistakes::{MISTAKES, Wrong};
 use process::Troupe;
+use region::Own;
 use script::Step;
 use world::World;
 
@@ -133,8 +133,18 @@ fn a_region_answers_as_the_driver_did_but_for_what_is_listed() {
     for (name, _) in scripts.iter().filter(|(_, script)| !differences::can_be_played(script)) {
         skip(name, "only root can become somebody else");
     }
-    let play = |script: &[Step]| stage::play(&mut Troupe::<Holder<Region>>::new(), script);
+    let play = |script: &[Step]| stage::play(&mut Troupe::<Holder<Own<false>>>::new(), script);
     differences::compare(&scripts, play).unwrap_or_else(|wrong| panic!("{wrong}"));
+}
+
+#[test]
+fn a_region_of_the_driver_answers_as_the_driver_did() {
+    if !driver_is_here("a_region_of_the_driver_answers_as_the_driver_did") {
+        return;
+    }
+    let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+    let play = |script: &[Step]| stage::play(&mut Troupe::<Holder<Own<true>>>::new(), script);
+    differences::compare_over_the_driver(&scripts(), play).unwrap_or_else(|wrong| panic!("{wrong}"));
 }
 
 #[test]
@@ -142,8 +152,9 @@ fn a_region_answers_random_scripts_as_the_state_machine_does() {
     let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
     let seed = number("SEED").unwrap_or_else(|| RandomState::new().hash_one(0));
     let model = |script: &[Step]| stage::play(&mut World::default(), &random::for_one_region(script));
-    let region =
-        |script: &[Step]| stage::play(&mut Troupe::<Holder<Region>>::new(), &random::for_one_region(script));
+    let region = |script: &[Step]| {
+        stage::play(&mut Troupe::<Holder<Own<false>>>::new(), &random::for_one_region(script))
+    };
     if let Some(script) = random::disagreement(seed, 200, [&model, &region], &|_| ()) {
         let kept = random::for_one_region(&script);
         let (model, region) = (transcript(&kept, &model(&script)), transcript(&kept, &region(&script)));
