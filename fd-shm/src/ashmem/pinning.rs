@@ -134,11 +134,8 @@ impl Region {
             return self.driver("purge_all()", |device| device.purge_all_caches());
         }
         self.kept(0, |inside| {
-            let mut pages = 0;
-            while let Some(range) = inside.ranges().oldest() {
-                pages += inside.purge(range)?.pages() as usize;
-            }
-            Ok(pages)
+            let ranges = inside.ranges().by_age();
+            ranges.into_iter().map(|range| Ok(inside.purge(range)?.pages() as usize)).sum()
         })
     }
 

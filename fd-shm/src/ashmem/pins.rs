@@ -75,10 +75,17 @@ impl Pins {
         let Self { party, table, ranges, generation, layout } = self;
         let locked = party.lock(&table.head().lock, PATIENCE)?;
         table.finish()?;
-        if *generation != Some(table.generation()) {
-            *generation = None;
-            *ranges = table.read()?;
-            *generation = Some(table.generation());
+        let now = table.generation();
+        if *generation != Some(now) {
+            // Until it is read, what we have is not what is there.
+            let caught_up = match generation.take() {
+                Some(since) => table.catch_up(ranges, since)?,
+                None => false,
+            };
+            if !caught_up {
+                *ranges = table.read()?;
+            }
+            *generation = Some(now);
         }
         let mut inside = Inside { table, ranges, generation, layout: *layout, fd };
         if locked.owner_died() {
