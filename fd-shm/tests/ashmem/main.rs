@@ -10,6 +10,7 @@ mod device;
 mod differences;
 mod holder;
 mod mistakes;
+mod pressure;
 mod process;
 mod random;
 mod raw;
@@ -30,7 +31,7 @@ use fd_shm::ashmem::Device;
 use holder::Holder;
 use mistakes::{MISTAKES, Wrong};
 use process::Troupe;
-use region::Own;
+use region::{OverDriver, OverMemfd};
 use script::Step;
 use world::World;
 
@@ -133,7 +134,7 @@ fn a_region_answers_as_the_driver_did_but_for_what_is_listed() {
     for (name, _) in scripts.iter().filter(|(_, script)| !differences::can_be_played(script)) {
         skip(name, "only root can become somebody else");
     }
-    let play = |script: &[Step]| stage::play(&mut Troupe::<Holder<Own<false>>>::new(), script);
+    let play = |script: &[Step]| stage::play(&mut Troupe::<Holder<OverMemfd>>::new(), script);
     differences::compare(&scripts, play).unwrap_or_else(|wrong| panic!("{wrong}"));
 }
 
@@ -143,7 +144,7 @@ fn a_region_of_the_driver_answers_as_the_driver_did() {
         return;
     }
     let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
-    let play = |script: &[Step]| stage::play(&mut Troupe::<Holder<Own<true>>>::new(), script);
+    let play = |script: &[Step]| stage::play(&mut Troupe::<Holder<OverDriver>>::new(), script);
     differences::compare_over_the_driver(&scripts(), play).unwrap_or_else(|wrong| panic!("{wrong}"));
 }
 
@@ -153,7 +154,7 @@ fn a_region_answers_random_scripts_as_the_state_machine_does() {
     let seed = number("SEED").unwrap_or_else(|| RandomState::new().hash_one(0));
     let model = |script: &[Step]| stage::play(&mut World::default(), &random::for_one_region(script));
     let region = |script: &[Step]| {
-        stage::play(&mut Troupe::<Holder<Own<false>>>::new(), &random::for_one_region(script))
+        stage::play(&mut Troupe::<Holder<OverMemfd>>::new(), &random::for_one_region(script))
     };
     if let Some(script) = random::disagreement(seed, 200, [&model, &region], &|_| ()) {
         let kept = random::for_one_region(&script);
@@ -234,6 +235,16 @@ fn a_wrong_world_is_found_out() {
         println!("{}:\n{found}", mistake.0);
         assert!(script.len() <= 8, "{}: no shorter than this:\n{found}", mistake.0);
     }
+}
+
+#[test]
+fn every_record_has_its_script() {
+    let records = fs::read_dir(folder("recorded")).expect("a folder of records");
+    let mut records: Vec<_> = records.map(|entry| entry.expect("an entry").file_name()).collect();
+    records.sort();
+    let names: Vec<_> = scripts().into_iter().map(|(name, _)| format!("{name}.txt")).collect();
+    let records: Vec<_> = records.iter().map(|name| name.to_string_lossy().into_owned()).collect();
+    assert_eq!(records, names);
 }
 
 #[test]

@@ -32,6 +32,9 @@ fn refusal(error: &Error) -> Answer {
 /// A region of the crate's: over the real driver, or over a memory file that keeps its pins itself.
 pub(crate) struct Own<const DRIVER: bool>(Region);
 
+pub(crate) type OverMemfd = Own<false>;
+pub(crate) type OverDriver = Own<true>;
+
 impl<const DRIVER: bool> AsFd for Own<DRIVER> {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.0.as_fd()
