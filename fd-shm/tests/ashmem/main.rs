@@ -10,6 +10,7 @@ mod device;
 mod differences;
 mod holder;
 mod mistakes;
+mod pressure;
 mod process;
 mod random;
 mod raw;
@@ -26,11 +27,11 @@ use std::sync::{Mutex, PoisonError};
 use std::{env, fs};
 
 use answer::Answer;
-use fd_shm::Region;
 use fd_shm::ashmem::Device;
 use holder::Holder;
 use mistakes::{MISTAKES, Wrong};
 use process::Troupe;
+use region::{OverDriver, OverMemfd};
 use script::Step;
 use world::World;
 
@@ -133,8 +134,18 @@ fn a_region_answers_as_the_driver_did_but_for_what_is_listed() {
     for (name, _) in scripts.iter().filter(|(_, script)| !differences::can_be_played(script)) {
         skip(name, "only root can become somebody else");
     }
-    let play = |script: &[Step]| stage::play(&mut Troupe::<Holder<Region>>::new(), script);
+    let play = |script: &[Step]| stage::play(&mut Troupe::<Holder<OverMemfd>>::new(), script);
     differences::compare(&scripts, play).unwrap_or_else(|wrong| panic!("{wrong}"));
+}
+
+#[test]
+fn a_region_of_the_driver_answers_as_the_driver_did() {
+    if !driver_is_here("a_region_of_the_driver_answers_as_the_driver_did") {
+        return;
+    }
+    let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+    let play = |script: &[Step]| stage::play(&mut Troupe::<Holder<OverDriver>>::new(), script);
+    differences::compare_over_the_driver(&scripts(), play).unwrap_or_else(|wrong| panic!("{wrong}"));
 }
 
 #[test]
@@ -142,8 +153,9 @@ fn a_region_answers_random_scripts_as_the_state_machine_does() {
     let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
     let seed = number("SEED").unwrap_or_else(|| RandomState::new().hash_one(0));
     let model = |script: &[Step]| stage::play(&mut World::default(), &random::for_one_region(script));
-    let region =
-        |script: &[Step]| stage::play(&mut Troupe::<Holder<Region>>::new(), &random::for_one_region(script));
+    let region = |script: &[Step]| {
+        stage::play(&mut Troupe::<Holder<OverMemfd>>::new(), &random::for_one_region(script))
+    };
     if let Some(script) = random::disagreement(seed, 200, [&model, &region], &|_| ()) {
         let kept = random::for_one_region(&script);
         let (model, region) = (transcript(&kept, &model(&script)), transcript(&kept, &region(&script)));
@@ -223,6 +235,16 @@ fn a_wrong_world_is_found_out() {
         println!("{}:\n{found}", mistake.0);
         assert!(script.len() <= 8, "{}: no shorter than this:\n{found}", mistake.0);
     }
+}
+
+#[test]
+fn every_record_has_its_script() {
+    let records = fs::read_dir(folder("recorded")).expect("a folder of records");
+    let mut records: Vec<_> = records.map(|entry| entry.expect("an entry").file_name()).collect();
+    records.sort();
+    let names: Vec<_> = scripts().into_iter().map(|(name, _)| format!("{name}.txt")).collect();
+    let records: Vec<_> = records.iter().map(|name| name.to_string_lossy().into_owned()).collect();
+    assert_eq!(records, names);
 }
 
 #[test]

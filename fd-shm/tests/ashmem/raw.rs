@@ -8,7 +8,7 @@ use std::os::fd::{AsFd, AsRawFd, RawFd};
 use std::ptr;
 
 use fd_shm::ashmem::{Errno, Prot};
-use rustix::mm::{MapFlags, MprotectFlags, ProtFlags};
+use rustix::mm::{Advice, MapFlags, MprotectFlags, ProtFlags};
 
 use crate::answer::{SIGBUS, SIGSEGV};
 
@@ -148,4 +148,20 @@ fn signal_of(touch: impl FnOnce()) -> &'static str {
         Some(libc::SIGSEGV) => SIGSEGV,
         other => panic!("the kernel's copy failed, and our own ended with {other:?}"),
     }
+}
+
+/// Touches all pages of an area again and again, and lets the kernel take each `piece` as soon as it is done with.
+pub(crate) fn touch_and_release(area: usize, piece: usize) -> ! {
+    let (prot, flags) = (ProtFlags::READ | ProtFlags::WRITE, MapFlags::PRIVATE);
+    // SAFETY: replaces nothing that this process has.
+    let start = unsafe { rustix::mm::mmap_anonymous(ptr::null_mut(), area, prot, flags) }.expect("addresses");
+    for at in (0..area).step_by(piece).cycle() {
+        // SAFETY: in the area.
+        let piece_at = unsafe { start.cast::<u8>().add(at) };
+        // SAFETY: likewise, and all of it; no reference to it is made.
+        unsafe { ptr::write_bytes(piece_at, 1, piece) };
+        // SAFETY: nobody reads what was written.
+        unsafe { rustix::mm::madvise(piece_at.cast(), piece, Advice::LinuxFree) }.expect("MADV_FREE");
+    }
+    unreachable!("a cycle has no end")
 }
