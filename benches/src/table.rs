@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Display};
 
-use crate::{Counts, Environment, Question, Report, Role, Row, Unit};
+use crate::{Counts, Environment, Question, Report, Role, Row, Unit, advice};
 
 /// How the columns are to be read; the table opens with it.
 const LEGEND: [&str; 7] = [
@@ -27,7 +27,12 @@ impl Display for Table<'_> {
         for line in LEGEND {
             writeln!(f, "  {line}")?;
         }
-        Question::ALL.into_iter().try_for_each(|question| self.question(f, question))
+        Question::ALL.into_iter().try_for_each(|question| self.question(f, question))?;
+        let sentences = advice::sentences(self.0);
+        if !sentences.is_empty() {
+            writeln!(f, "\nWHAT TO TAKE AWAY")?;
+        }
+        sentences.iter().try_for_each(|sentence| wrapped(f, sentence))
     }
 }
 
@@ -70,6 +75,21 @@ fn counts_faults(question: Question) -> bool {
     matches!(question, Question::SetUp | Question::Joining | Question::FirstTouch)
 }
 
+/// A paragraph of lines that fit.
+fn wrapped(f: &mut fmt::Formatter<'_>, sentence: &str) -> fmt::Result {
+    writeln!(f)?;
+    let mut line = String::new();
+    for word in sentence.split(' ') {
+        if line.chars().count() + word.chars().count() > 104 {
+            writeln!(f, "  {}", line.trim_end())?;
+            line.clear();
+        }
+        line.push_str(word);
+        line.push(' ');
+    }
+    writeln!(f, "  {}", line.trim_end())
+}
+
 fn is_ours_of(row: &Row, floor: &Row) -> bool {
     row.role == Role::Ours && row.subject == floor.subject && row.size == floor.size
 }
@@ -85,8 +105,8 @@ fn environment(f: &mut fmt::Formatter<'_>, here: &Environment) -> fmt::Result {
     writeln!(f, "  processes  two, {processes}; load before the run {}", here.load)?;
     writeln!(
         f,
-        "  memory     pages of {} bytes; huge pages for shared memory: {}",
-        here.page_size, here.thp_shmem
+        "  memory     pages of {} bytes; huge pages: private {}, shared {}, set aside and free {}",
+        here.page_size, here.thp, here.thp_shmem, here.free_huge_pages
     )?;
     writeln!(f, "  namespace  IPC: {keys}")
 }
