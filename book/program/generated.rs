@@ -9,6 +9,7 @@ use binder_sim::story;
 use binder_sim::trace::Trace;
 use regex::Regex;
 
+use crate::benchmarks;
 use crate::handover;
 use crate::picture::lifetime::{self, Row};
 use crate::picture::rendezvous::{self, Rendezvous};
@@ -48,6 +49,8 @@ fn files() -> Result<Vec<(PathBuf, String)>> {
     let printed = Printed::by("book/examples/handover_table.out")?;
     let table = handover::table(&printed.text, &results)?;
     files.push((workspace::pages().join("tables/handover.md"), table));
+    let of_benchmarks = benchmarks::files(&results)?;
+    files.extend(of_benchmarks.into_iter().map(|(name, text)| (workspace::pages().join(name), text)));
     Ok(files)
 }
 

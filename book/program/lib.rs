@@ -16,6 +16,7 @@
 //! * [`quoted`] - the three above, for every example.
 //! * [`picture`] - transactions of the simulated driver as drawings.
 //! * [`handover`] - the ways to hand a descriptor over as a table.
+//! * [`benchmarks`] - the recorded run of the benchmarks as tables and plots.
 //! * [`generated`] - the files that programs here make: pictures and tables.
 //! * [`pages`] - the rules for the pages: nothing missing, nothing unquoted, nothing dead.
 //! * [`render`] - mdBook as a library.
@@ -38,6 +39,8 @@ pub mod quoted;
 pub mod picture;
 
 pub mod handover;
+
+pub mod benchmarks;
 
 pub mod generated;
 
