@@ -7,9 +7,9 @@ use crate::{Environment, Range, Report, Role, Row, Unit};
 
 /// Prints what the second run has found otherwise than the first.
 ///
-/// A row has changed when the ranges in which both runs expected another one do not touch, and the figures are
-/// further apart than runs of the same program are found to be. Ratios are compared where there are some, since
-/// both sides of a ratio see the same machine; times otherwise, and they need more to count.
+/// A row has changed when the ranges in which both runs expected another one do not touch, and the figures
+/// are further apart than runs of the same program are found to be. Ratios are compared where there are some,
+/// since both sides of a ratio see the same machine; times otherwise, and they need more to count.
 #[derive(Debug)]
 pub struct Comparison<'a>(pub &'a Report, pub &'a Report);
 

@@ -4,12 +4,12 @@
 //! # Layout
 //!
 //! * [`Question`], [`Row`], [`Report`]: what a run finds; [`Environment`]: where;
-//! * [`table`], [`page`], [`plot`]: a report as text, as a page, as pictures; [`sentences`]: what to take away;
-//!   [`Comparison`]: what changed between two;
+//! * [`table`], [`page()`], [`plot`]: a report as text, as a page, as pictures; [`sentences`]: what to take
+//!   away; [`Comparison`]: what changed between two;
 //! * [`prepare`] and the files in `questions/`: the subjects, each of them two halves in two processes;
 //! * [`SecondProcess`]: the other half, this program started again; [`Place`]: CPUs and namespace;
-//! * `measure.rs`: subjects in turns, laps of a [`Clock`], [`Usage`] of both processes; [`Findings`]: medians,
-//!   percentiles, ratios, and how far to trust them;
+//! * `measure.rs`: subjects in turns, laps of a [`Clock`], [`Usage`] of both processes; [`Findings`]:
+//!   medians, percentiles, ratios, and how far to trust them;
 //! * `memory.rs`: the four memories that ping-pong and the ring run on; `floor/`: the raw system calls;
 //! * `benches/frame/mod.rs`: the same subjects under criterion.
 //!

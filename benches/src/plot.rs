@@ -1,7 +1,8 @@
 //! Plots of a report as SVG, drawn with plotters.
 //!
 //! What is black is written as `currentColor`: on a page the reader's theme decides, light or dark. The other
-//! colours are legible on both. Axes of figures are logarithmic, since what is compared differs by powers of ten.
+//! colours are legible on both. Axes of figures are logarithmic, since what is compared differs by powers of
+//! ten.
 
 use std::ops::Range;
 
@@ -231,7 +232,8 @@ fn words() -> TextStyle<'static> {
     TextStyle::from(("system-ui, sans-serif", 13)).color(&BLACK)
 }
 
-/// The finished picture: with a title for who does not see it, and no blank line, so that a page can include it.
+/// The finished picture: with a title for who does not see it, and no blank line, so that a page can include
+/// it.
 fn draw(
     size: (u32, u32),
     title: &str,

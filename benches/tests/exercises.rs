@@ -1,7 +1,7 @@
 //! The exercises of the chapter on benchmarks: each test tells whether one is solved.
 //!
-//! `cargo test -p benches --test exercises NAME` judges what is in `exercises/NAME.rs`; with `--features solutions`,
-//! the solutions.
+//! `cargo test -p benches --test exercises NAME` judges what is in `exercises/NAME.rs`; with `--features
+//! solutions`, the solutions.
 
 #[path = "../../sysv-shm/tests/support/exercise.rs"]
 mod exercise;

@@ -1,7 +1,7 @@
 //! iceoryx2: publish and subscribe over POSIX shared memory, without copies and without locks.
 //!
-//! Both sides look for the next sample again and again, as iceoryx2's own benchmarks do. For set-up its building
-//! block for shared memory is used, since a whole service is far more than a region.
+//! Both sides look for the next sample again and again, as iceoryx2's own benchmarks do. For set-up its
+//! building block for shared memory is used, since a whole service is far more than a region.
 
 use std::rc::Rc;
 

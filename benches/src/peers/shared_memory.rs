@@ -62,8 +62,8 @@ struct Words(Shmem);
 impl Memory for Words {
     #[inline]
     fn head(&self) -> &Head {
-        // SAFETY: by the invariant long enough, page-aligned, and mapped while `self` lives; a `Head` is atomics.
-        // Nobody cuts it: that is a promise of both processes, which the crate cannot check.
+        // SAFETY: by the invariant long enough, page-aligned, and mapped while `self` lives; a `Head` is
+        // atomics. Nobody cuts it: that is a promise of both processes, which the crate cannot check.
         unsafe { &*self.0.as_ptr().cast::<Head>() }
     }
 

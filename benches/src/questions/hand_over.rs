@@ -1,8 +1,8 @@
 //! What does it cost until another process has a region and has read it?
 //!
-//! A round trip: the region's name or descriptor goes over a Unix socket, the receiver maps the region,
-//! sums all its bytes, unmaps it, and the sum comes back over the same socket. The region itself stands,
-//! filled, from before. Where the receiver pulls, it is told the descriptor's number, and has taken hold of the
+//! A round trip: the region's name or descriptor goes over a Unix socket, the receiver maps the region, sums
+//! all its bytes, unmaps it, and the sum comes back over the same socket. The region itself stands, filled,
+//! from before. Where the receiver pulls, it is told the descriptor's number, and has taken hold of the
 //! giver's process before.
 
 use std::ffi::CString;

@@ -90,7 +90,8 @@ impl Waiting {
             }
             Self::SpinThenFutex => {
                 // SeqCst, here and in `hear`: either this load sees the sleeper, or the sleeper's last look
-                // sees the word. With anything weaker both could miss the other, and one would sleep for ever.
+                // sees the word. With anything weaker both could miss the other, and one would sleep for
+                // ever.
                 line.word.store(number, Ordering::SeqCst);
                 if line.sleeps.load(Ordering::SeqCst) == 1 {
                     memory.wake(&line.word);
