@@ -20,6 +20,7 @@ mod advice;
 mod clock;
 mod compare;
 mod environment;
+mod exchange;
 mod failure;
 mod findings;
 mod floor;

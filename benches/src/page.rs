@@ -1,6 +1,6 @@
 //! The report as a page: one file, with nothing to load and nothing that moves.
 
-use crate::table::{figure, size};
+use crate::table::{counted, counted_name, figure, size};
 use crate::{Counts, Failure, Question, Report, Role, Row, Unit, advice, plot};
 
 /// The look, light and dark.
@@ -85,7 +85,7 @@ pub fn table(report: &Report, question: Question, wanted: &dyn Fn(&Row) -> bool)
             let ratio = ratio.map_or_else(String::new, |ratio| format!("{ratio:.2}"));
             format!(
                 "<tr class=\"{role}\" data-row=\"{}\"><td>{}</td><td>{}</td><td>{role}</td><td>{}</td><td>{}</td>\
-                 <td>{}</td><td>{ratio}{}</td><td>{}</td></tr>\n",
+                 <td>{}</td><td>{ratio}{}</td><td>{}</td><td>{}</td></tr>\n",
                 escape(&key(row)),
                 escape(&row.subject),
                 size(row),
@@ -94,13 +94,15 @@ pub fn table(report: &Report, question: Question, wanted: &dyn Fn(&Row) -> bool)
                 figure(row.unit, row.p999),
                 if row.noisy { " ~" } else { "" },
                 figure(Unit::Nanoseconds, row.cpu),
+                counted(row),
                 role = row.role.name(),
             )
         })
         .collect();
     format!(
         "<table class=\"figures\">\n<thead><tr><th>way</th><th>{size_is}</th><th>role</th><th>median</th><th>p99</th>\
-         <th>p99.9</th><th>ratio</th><th>CPU</th></tr></thead>\n<tbody>\n{rows}</tbody>\n</table>\n"
+         <th>p99.9</th><th>ratio</th><th>CPU</th><th>{}</th></tr></thead>\n<tbody>\n{rows}</tbody>\n</table>\n",
+        counted_name(question),
     )
 }
 

@@ -45,7 +45,7 @@ impl Table<'_> {
         writeln!(f, "\n{}", question.title().to_uppercase())?;
         writeln!(f, "  {}\n  {}\n", question.work(), question.reading())?;
         let size_is = if question.counts() == Counts::Bytes { "size" } else { "number" };
-        let last = if counts_faults(question) { "faults" } else { "sw" };
+        let last = counted_name(question);
         writeln!(
             f,
             "  {:<30} {size_is:>8}  {:<5} {:>10} {:>10} {:>10} {:>7}  {:>9} {last:>6}",
@@ -115,7 +115,6 @@ fn line(f: &mut fmt::Formatter<'_>, row: &Row) -> fmt::Result {
     // A floor is its own floor: nothing to say.
     let ratio = row.ratio.filter(|_| row.role != Role::Floor);
     let ratio = ratio.map_or_else(|| "-".to_owned(), |ratio| format!("{ratio:.2}"));
-    let last = if counts_faults(row.question) { row.faults } else { row.switches };
     writeln!(
         f,
         "  {:<30} {:>8}  {:<5} {:>10} {:>10} {:>10} {ratio:>7}{} {:>9} {:>6}",
@@ -127,7 +126,7 @@ fn line(f: &mut fmt::Formatter<'_>, row: &Row) -> fmt::Result {
         figure(row.unit, row.p999),
         if row.noisy { "~" } else { " " },
         figure(Unit::Nanoseconds, row.cpu),
-        count(last),
+        counted(row),
     )
 }
 
@@ -140,8 +139,15 @@ pub fn size(row: &Row) -> String {
     }
 }
 
-/// A few, with a digit behind the point; many, without.
-fn count(number: f64) -> String {
+/// The name of the column of [`counted`].
+pub(crate) fn counted_name(question: Question) -> &'static str {
+    if counts_faults(question) { "faults" } else { "sw" }
+}
+
+/// Context switches of an operation, or page faults where these are the question: a few with a digit behind
+/// the point, many without.
+pub(crate) fn counted(row: &Row) -> String {
+    let number = if counts_faults(row.question) { row.faults } else { row.switches };
     if number < 99.95 { format!("{number:.1}") } else { format!("{number:.0}") }
 }
 

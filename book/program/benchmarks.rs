@@ -14,6 +14,8 @@ pub fn files(results: &str) -> Result<Vec<(String, String)>> {
         ("tables/benchmark-machine.md".to_owned(), machine(&report)),
         ("tables/benchmark-sentences.md".to_owned(), listed(&sentences(&report))),
         ("tables/benchmark-above.md".to_owned(), above(&report)),
+        ("tables/benchmark-peers.md".to_owned(), peers(&report)),
+        ("tables/benchmark-ring.md".to_owned(), ring(&report)),
     ];
     for question in Question::ALL {
         let name = question.title().to_lowercase().replace(' ', "-");
@@ -88,5 +90,57 @@ fn above(report: &Report) -> String {
         "\nOf {ours} rows of ours, {} are in this table.\n",
         report.rows.iter().filter(is_above).count()
     ));
+    text
+}
+
+/// Which row of ours does a peer's work, or with the role of a floor the raw calls that do.
+const BESIDE: [(Question, &str, &str, Role); 10] = [
+    (Question::SetUp, "ipc-channel shared memory", "memfd, sealed", Role::Ours),
+    (Question::SetUp, "shared_memory", "memfd, sealed", Role::Ours),
+    (Question::SetUp, "iceoryx2 shared memory", "memfd, sealed", Role::Ours),
+    (Question::HandOver, "ipc-channel shared memory", "memfd, by SCM_RIGHTS", Role::Ours),
+    (Question::PingPong, "ipc-channel", "memfd, futex", Role::Ours),
+    (Question::PingPong, "shared_memory, spinning", "memfd, spinning", Role::Ours),
+    (Question::PingPong, "iceoryx2, spinning", "memfd, spinning", Role::Ours),
+    (Question::Throughput, "ipc-channel bytes", "memfd, ring", Role::Ours),
+    (Question::Throughput, "ipc-channel shared memory", "memfd passed, recycled", Role::Ours),
+    (Question::Throughput, "iceoryx2, in place", "memfd, in place", Role::Floor),
+];
+
+/// Each peer beside the row of ours that does the same work: how many times better ours is.
+fn peers(report: &Report) -> String {
+    let mut text = String::from(
+        "| question | peer | beside | size | ours is better by | |\n| --- | --- | --- | --- | --- | --- |\n",
+    );
+    for (question, peer, beside, role) in BESIDE {
+        for row in report
+            .rows
+            .iter()
+            .filter(|row| row.question == question && row.subject == peer && row.role == Role::Peer)
+        {
+            let Some(ours) = report.find(question, beside, role, row.size) else { continue };
+            let factor = benches::ratio(row.unit, row.median, ours.median);
+            let noisy = if row.noisy || ours.noisy { "noisy" } else { "" };
+            let (title, size) = (question.title(), benches::table::size(row));
+            text.push_str(&format!("| {title} | {peer} | {beside} | {size} | {factor:.2} | {noisy} |\n"));
+        }
+    }
+    text
+}
+
+/// The ring beside one process that makes the same copies and the same sum.
+fn ring(report: &Report) -> String {
+    let mut text =
+        String::from("| size | ring, two processes | one process | ratio |\n| --- | --- | --- | --- |\n");
+    let is_ring = |row: &&Row| {
+        row.question == Question::Throughput && row.subject == "memfd, ring" && row.role == Role::Ours
+    };
+    for row in report.rows.iter().filter(is_ring) {
+        let alone = report.find(Question::Throughput, "copy and sum, one process", Role::Model, row.size);
+        let Some(alone) = alone else { continue };
+        let figure = |row: &Row| benches::table::figure(row.unit, row.median);
+        let (size, ratio) = (benches::table::size(row), benches::ratio(row.unit, row.median, alone.median));
+        text.push_str(&format!("| {size} | {} | {} | {ratio:.2} |\n", figure(row), figure(alone)));
+    }
     text
 }
