@@ -10,6 +10,7 @@ use binder_sim::trace::Trace;
 use regex::Regex;
 
 use crate::descriptors;
+use crate::differences;
 use crate::handover;
 use crate::picture::lifetime::{self, Row};
 use crate::picture::rendezvous::{self, Rendezvous};
@@ -51,6 +52,8 @@ fn files() -> Result<Vec<(PathBuf, String)>> {
     let printed = Printed::by("book/examples/handover_table.out")?;
     let table = handover::table(&printed.text, &results)?;
     files.push((workspace::pages().join("tables/handover.md"), table));
+    let list = Printed::by("fd-shm/tests/ashmem/differences.txt")?;
+    files.push((workspace::pages().join("tables/ashmem-differences.md"), differences::table(&list.text)?));
     Ok(files)
 }
 

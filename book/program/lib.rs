@@ -17,6 +17,7 @@
 //! * [`picture`] - transactions of the simulated driver as drawings.
 //! * [`handover`] - the ways to hand a descriptor over as a table.
 //! * [`descriptors`] - the pictures of the chapters on descriptors, from what their examples printed.
+//! * [`differences`] - where a region answers otherwise than ashmem's driver, as a table.
 //! * [`generated`] - the files that programs here make: pictures and tables.
 //! * [`pages`] - the rules for the pages: nothing missing, nothing unquoted, nothing dead.
 //! * [`render`] - mdBook as a library.
@@ -41,6 +42,8 @@ pub mod picture;
 pub mod handover;
 
 pub mod descriptors;
+
+pub mod differences;
 
 pub mod generated;
 

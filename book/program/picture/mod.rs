@@ -3,6 +3,7 @@
 mod drawing;
 pub mod lifetime;
 pub mod permitted;
+pub mod ranges;
 pub mod rendezvous;
 pub mod sequence;
 pub mod tables;

@@ -249,8 +249,8 @@ fn decode(slot: u32, record: &[u8]) -> Option<Unpinned> {
     (end != 0).then_some(Unpinned { first, end, purged: age & 1 == 1, age: age >> 1, slot })
 }
 
-/// The error of a table that no honest process leaves.
+/// The error of a table that no honest process leaves; whose call it was, the caller adds.
 fn damaged(what: String) -> Error {
     let text = format!("what the region says of its pins makes no sense ({what}): a peer wrote over it");
-    Error::refused("the table of pins", Kind::Damaged, text)
+    Error::refused(String::new(), Kind::Damaged, text)
 }
