@@ -9,6 +9,7 @@ use binder_sim::story;
 use binder_sim::trace::Trace;
 use regex::Regex;
 
+use crate::benchmarks;
 use crate::descriptors;
 use crate::differences;
 use crate::handover;
@@ -54,6 +55,8 @@ fn files() -> Result<Vec<(PathBuf, String)>> {
     files.push((workspace::pages().join("tables/handover.md"), table));
     let list = Printed::by("fd-shm/tests/ashmem/differences.txt")?;
     files.push((workspace::pages().join("tables/ashmem-differences.md"), differences::table(&list.text)?));
+    let of_benchmarks = benchmarks::files(&results)?;
+    files.extend(of_benchmarks.into_iter().map(|(name, text)| (workspace::pages().join(name), text)));
     Ok(files)
 }
 
