@@ -1,7 +1,9 @@
 //! Criterion over one question; run with `cargo bench --bench set_up`.
 
+mod frame;
+
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    benches::criterion_main(benches::Question::SetUp)
+    frame::main_of(benches::Question::SetUp)
 }

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::Failure;
+use crate::usage::Usage;
 
 /// Something that can be measured: one operation, which can be repeated.
 pub trait Subject {
@@ -16,6 +17,12 @@ pub trait Subject {
     ///
     /// When the work cannot be done, or was done wrongly (a sum that does not match).
     fn run(&mut self, count: u64, clock: &mut Clock) -> Result<(), Failure>;
+}
+
+impl Subject for Box<dyn Subject> {
+    fn run(&mut self, count: u64, clock: &mut Clock) -> Result<(), Failure> {
+        (**self).run(count, clock)
+    }
 }
 
 /// A clock that is read once every `per_lap` operations.
@@ -34,12 +41,21 @@ pub struct Clock {
     laps: Vec<f64>,
     /// The time of all laps.
     total: Duration,
+    /// What other processes have used up for the operations, less what this one has used up beside them.
+    elsewhere: Usage,
 }
 
 impl Clock {
     /// A clock that is read every `per_lap` operations.
     pub fn new(per_lap: u64) -> Self {
-        Self { per_lap, in_lap: 0, last: Instant::now(), laps: Vec::new(), total: Duration::ZERO }
+        Self {
+            per_lap,
+            in_lap: 0,
+            last: Instant::now(),
+            laps: Vec::new(),
+            total: Duration::ZERO,
+            elsewhere: Usage::default(),
+        }
     }
 
     /// Begins the first lap.
@@ -66,6 +82,25 @@ impl Clock {
         self.total += time;
         self.in_lap = 0;
         self.last = now;
+    }
+
+    /// Another process has used this up for the operations.
+    pub(crate) fn add_usage(&mut self, of_another: Usage) {
+        self.elsewhere += of_another;
+    }
+
+    /// Does something that belongs to no lap, and whose costs are nobody's; the next lap begins behind it.
+    pub(crate) fn beside<T>(&mut self, work: impl FnOnce() -> Result<T, Failure>) -> Result<T, Failure> {
+        let before = Usage::now()?;
+        let done = work()?;
+        self.elsewhere += before - Usage::now()?;
+        self.start();
+        Ok(done)
+    }
+
+    /// What was used up elsewhere.
+    pub(crate) fn elsewhere(&self) -> Usage {
+        self.elsewhere
     }
 
     /// Nanoseconds per operation, one entry a lap.

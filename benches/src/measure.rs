@@ -1,31 +1,66 @@
 //! Measuring in turns: A B C, C B A, A B C ... so that what changes with time changes for all.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::Failure;
 use crate::clock::{Clock, Subject, nanoseconds};
-use crate::report::{Question, Role, Row, Unit};
+use crate::report::Role;
 use crate::series::Series;
+use crate::usage::Usage;
 
 /// How much is measured.
 #[derive(Debug, Clone, Copy)]
 pub struct Effort {
-    /// Batches of each subject.
+    /// How often everything is prepared and measured anew: other processes, other addresses.
+    pub rounds: usize,
+    /// Batches of each subject in a round, at most.
     pub batches: usize,
     /// The time that a batch is meant to take.
     pub batch: Duration,
-    /// The largest message of the throughput question.
+    /// The time that the turns of one group may take in a round; subjects with long operations then get fewer
+    /// batches.
+    pub group: Duration,
+    /// The largest region and message.
     pub largest: u64,
+    /// The largest number of things that stand beside one more.
+    pub most: u64,
 }
 
 impl Effort {
-    /// The run that figures are quoted from.
-    pub const FULL: Self = Self { batches: 50, batch: Duration::from_millis(4), largest: 16 << 20 };
+    /// The run that figures are quoted from: some minutes.
+    pub const FULL: Self = Self {
+        rounds: 3,
+        batches: 50,
+        batch: Duration::from_millis(4),
+        group: Duration::from_secs(8),
+        largest: 64 << 20,
+        most: 10_000,
+    };
+
+    /// The run that a reader makes: under a minute.
+    pub const MINUTE: Self = Self {
+        rounds: 2,
+        batches: 12,
+        batch: Duration::from_millis(2),
+        group: Duration::from_millis(500),
+        largest: 16 << 20,
+        most: 1000,
+    };
 
     /// A run that shows that everything works, and little more.
-    pub const QUICK: Self = Self { batches: 8, batch: Duration::from_millis(1), largest: 1 << 20 };
+    pub const QUICK: Self = Self {
+        rounds: 1,
+        batches: 8,
+        batch: Duration::from_millis(1),
+        group: Duration::from_millis(100),
+        largest: 1 << 20,
+        most: 100,
+    };
 }
+
+/// As many turns as even the longest operations get.
+const FEWEST: usize = 5;
 
 /// A lap is at least this long, so that reading the clock (some 30 ns) stays below three percent.
 const SHORTEST_LAP: f64 = 1000.0;
@@ -86,34 +121,31 @@ struct Pace {
     per_lap: u64,
 }
 
-/// Measures the entries in turns, and reports them in their order.
+/// Measures the entries in turns: a series for each, in their order.
 ///
 /// # Errors
 ///
 /// What a subject reports.
-pub fn measure(question: Question, entries: &mut [Entry], effort: Effort) -> Result<Vec<Row>, Failure> {
+pub(crate) fn measure(entries: &mut [Entry], effort: Effort) -> Result<Vec<Series>, Failure> {
     let paces = find_paces(entries, effort)?;
     let mut series = entries.iter().map(|_| Series::new()).collect::<Result<Vec<_>, _>>()?;
+    let begun = Instant::now();
     for turn in 0..effort.batches {
+        if turn >= FEWEST && begun.elapsed() > effort.group {
+            break;
+        }
         let mut order: Vec<_> = entries.iter_mut().zip(&paces).zip(&mut series).collect();
         if turn % 2 == 1 {
             order.reverse();
         }
         for ((entry, pace), series) in order {
             let mut clock = Clock::new(pace.per_lap);
+            let before = Usage::now()?;
             entry.work.run(pace.per_batch, &mut clock)?;
-            series.add(clock.laps());
+            series.add(&clock, pace.per_batch, Usage::now()? - before)?;
         }
     }
-    entries
-        .iter()
-        .zip(&series)
-        .map(|(entry, series)| row(question, entry, series))
-        .collect::<Result<_, _>>()
-        .map(|mut rows: Vec<Row>| {
-            hold_against_floors(&mut rows, entries);
-            rows
-        })
+    Ok(series)
 }
 
 /// Warms each subject up, and finds how often it fits into a batch.
@@ -157,45 +189,6 @@ fn pace(time: f64, batch: f64) -> Pace {
     Pace { per_batch: laps.saturating_mul(per_lap), per_lap }
 }
 
-/// The row of one entry, without its floor.
-fn row(question: Question, entry: &Entry, series: &Series) -> Result<Row, Failure> {
-    let (median, p99) = series
-        .median()
-        .zip(series.p99())
-        .ok_or_else(|| Failure::new(format!("{} ({} bytes): no lap was taken", entry.subject, entry.size)))?;
-    let unit = question.unit();
-    let figure = |time: f64| match unit {
-        Unit::Nanoseconds => time,
-        Unit::BytesPerSecond => entry.size as f64 * 1e9 / time,
-    };
-    Ok(Row {
-        question,
-        subject: entry.subject.to_owned(),
-        role: entry.role,
-        size: entry.size,
-        unit,
-        median: figure(median),
-        p99: figure(p99),
-        floor: None,
-        ratio: None,
-    })
-}
-
-/// Holds each row against the floor of the same size that its entry names.
-fn hold_against_floors(rows: &mut [Row], entries: &[Entry]) {
-    let floors: BTreeMap<(String, u64), f64> = rows
-        .iter()
-        .filter(|row| row.role == Role::Floor)
-        .map(|row| ((row.subject.clone(), row.size), row.median))
-        .collect();
-    for (row, entry) in rows.iter_mut().zip(entries) {
-        let floor = entry.floor.and_then(|subject| floors.get(&(subject.to_owned(), row.size)));
-        if let Some(floor) = floor {
-            row.hold_against(*floor);
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::cell::RefCell;
@@ -227,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn subjects_take_turns_and_are_held_against_their_floor() {
+    fn subjects_take_turns() {
         let written = Rc::new(RefCell::new(String::new()));
         let letter = |letter| Letter(letter, Rc::clone(&written));
         let mut entries = [
@@ -235,11 +228,14 @@ mod tests {
             Entry::ours("way", 8, letter('B')),
             Entry::model("other", 8, letter('C')),
         ];
-        let effort = Effort { batches: 4, batch: Duration::from_millis(1), largest: 8 };
-        let rows = measure(Question::SetUp, &mut entries, effort).expect("measured");
+        let effort = Effort { batches: 4, ..Effort::QUICK };
+        let series = measure(&mut entries, effort).expect("measured");
         assert!(written.borrow().ends_with("ABCCBAABCCBA"), "{}", written.borrow());
-        let floor = rows.first().map(|row| row.median);
-        assert_eq!(rows.iter().map(|row| row.floor).collect::<Vec<_>>(), [floor, floor, None]);
-        assert_eq!(rows.first().and_then(|row| row.ratio), Some(1.0));
+        assert_eq!(series.iter().map(|series| series.medians().len()).collect::<Vec<_>>(), [4; 3]);
+        // Long operations end the turns early, but not before there are a few.
+        written.borrow_mut().clear();
+        let effort = Effort { batches: 1000, group: Duration::ZERO, ..effort };
+        let series = measure(&mut entries, effort).expect("measured");
+        assert_eq!(series.first().map(|series| series.medians().len()), Some(FEWEST));
     }
 }

@@ -4,7 +4,7 @@
 //! how the memory is reached. So a ratio is the price of our library, not that of another loop.
 
 use std::os::fd::OwnedFd;
-use std::sync::atomic::AtomicU32;
+use std::sync::atomic::{AtomicU32, AtomicU64};
 
 use fd_shm::{Mapping, Region};
 use rustix::thread::futex::{self, Flags};
@@ -16,32 +16,32 @@ use crate::floor::memory::RawMemory;
 use crate::floor::{self, memfd, system_v};
 use crate::report::Role;
 
-/// The words at the beginning, each in a cache line of its own: the two sides write one each.
+/// A word, and whether somebody sleeps on it, in a cache line of their own.
+#[repr(C)]
+#[derive(Debug)]
+pub(crate) struct Line {
+    /// The word.
+    pub(crate) word: AtomicU32,
+    /// 1 while somebody sleeps on the word, or is about to; used by those who only then wake.
+    pub(crate) sleeps: AtomicU32,
+    /// Keeps the next line apart.
+    apart: [AtomicU32; 14],
+}
+
+/// The words at the beginning: the two sides write one each.
 #[repr(C)]
 #[derive(Debug)]
 pub(crate) struct Head {
     /// Written by the process that measures.
-    pub(crate) first: AtomicU32,
-    /// Keeps the words apart.
-    apart: [AtomicU32; 15],
+    pub(crate) first: Line,
     /// Written by the second process.
-    pub(crate) second: AtomicU32,
-    /// Keeps the data apart.
-    behind: [AtomicU32; 15],
+    pub(crate) second: Line,
 }
 
-sysv_shm::shareable!(Head {
-    first: AtomicU32,
-    apart: [AtomicU32; 15],
-    second: AtomicU32,
-    behind: [AtomicU32; 15]
-});
-fd_shm::shareable!(Head {
-    first: AtomicU32,
-    apart: [AtomicU32; 15],
-    second: AtomicU32,
-    behind: [AtomicU32; 15]
-});
+sysv_shm::shareable!(Line { word: AtomicU32, sleeps: AtomicU32, apart: [AtomicU32; 14] });
+sysv_shm::shareable!(Head { first: Line, second: Line });
+fd_shm::shareable!(Line { word: AtomicU32, sleeps: AtomicU32, apart: [AtomicU32; 14] });
+fd_shm::shareable!(Head { first: Line, second: Line });
 
 /// Memory with two words and room for data, mapped by two processes.
 pub(crate) trait Memory {
@@ -175,6 +175,18 @@ pub(crate) struct RawSystemV(RawMemory);
 /// A sealed memfd in libc's calls.
 #[derive(Debug)]
 pub(crate) struct RawMemfd(RawMemory);
+
+impl RawMemfd {
+    /// The same memory with what is behind the head as words, and no copies.
+    pub(crate) fn with_words(self) -> Self {
+        Self(self.0.with_words())
+    }
+
+    /// What is behind the head.
+    pub(crate) fn words(&self) -> &[AtomicU64] {
+        self.0.words()
+    }
+}
 
 /// The bytes of a segment with `room` behind the words.
 fn whole(room: usize) -> usize {

@@ -8,8 +8,11 @@ use serde::{Deserialize, Serialize};
 use crate::Failure;
 use crate::floor::socket;
 use crate::memory::ModelId;
+use crate::questions::hand_over::Way;
+use crate::questions::ping_pong::Waiting;
+use crate::usage::Usage;
 
-/// The second process is told to do something, and answers with a number when it is done.
+/// The second process is told to do something, and answers when it is done.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum Order {
     /// Get ready for a part; the answer is 0. As many messages with a descriptor follow as `descriptors`
@@ -33,8 +36,8 @@ pub(crate) struct Join {
     pub(crate) size: usize,
     /// The id of a segment.
     pub(crate) id: Option<i32>,
-    /// Where an `ipc-channel` server listens.
-    pub(crate) server: Option<String>,
+    /// The name under which a peer's server, memory or service is found.
+    pub(crate) name: Option<String>,
     /// Descriptors that follow.
     pub(crate) descriptors: usize,
 }
@@ -45,25 +48,45 @@ pub(crate) enum PartName {
     /// Hold a region, filled, so that it is somebody else's.
     Hold,
     /// Be given a region again and again, read all of it, answer.
-    TakeOver(ModelId),
+    TakeOver {
+        /// How it is given.
+        way: Way,
+        /// Whether by raw calls.
+        raw: bool,
+    },
     /// The same over `ipc-channel`.
     TakeOverPeer,
-    /// Answer words in shared memory, spinning.
-    Spin(ModelId),
-    /// Answer words in shared memory, sleeping.
-    Futex(ModelId),
+    /// Answer words in shared memory.
+    Words(ModelId, Waiting),
+    /// Answer a semaphore by another.
+    Semaphores {
+        /// Whether by raw calls.
+        raw: bool,
+    },
     /// Answer words from one descriptor by words to another.
     Descriptors,
     /// Answer words over `ipc-channel`.
     PingPongPeer,
     /// Read messages from a ring in shared memory.
     Ring(ModelId),
+    /// Read messages that are regions.
+    Passed {
+        /// Whether by raw calls.
+        raw: bool,
+        /// Whether the sender waits to be told that a region was read.
+        recycled: bool,
+    },
+    /// Read messages in a ring where they lie.
+    InPlace,
     /// Read messages from a descriptor.
     Stream,
     /// Read messages that `ipc-channel` copies.
     BytesPeer,
     /// Read messages that `ipc-channel` puts into shared memory.
     MemoryPeer,
+    /// A part of another peer.
+    #[cfg(feature = "peers")]
+    Peer(crate::peers::PeerPart),
 }
 
 /// More than any order is long.
@@ -100,21 +123,30 @@ pub(crate) fn receive_order(control: BorrowedFd<'_>) -> Result<Option<(Order, Ve
     Ok(Some((order, descriptors)))
 }
 
+/// What the second process says when it has done what it was told.
+#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
+pub(crate) struct Answer {
+    /// The sum of what was read, where something was.
+    pub(crate) sum: u64,
+    /// What it has used up for it.
+    pub(crate) usage: Usage,
+}
+
 /// Answers an order.
-pub(crate) fn send_answer(control: impl AsFd, answer: u64) -> Result<(), Failure> {
-    send(control, &answer.to_ne_bytes(), SendFlags::NOSIGNAL)
+pub(crate) fn send_answer(control: impl AsFd, answer: Answer) -> Result<(), Failure> {
+    let text = serde_json::to_vec(&answer).map_err(Failure::step("writing an answer"))?;
+    send(control, &text, SendFlags::NOSIGNAL)
         .map(drop)
         .map_err(|e| Failure::call("send(control, an answer)", &e.into()))
 }
 
 /// Waits for the answer to an order.
-pub(crate) fn receive_answer(control: impl AsFd) -> Result<u64, Failure> {
-    let mut answer = [0; 8];
-    let (_, len) = recv(control, answer.as_mut_slice(), RecvFlags::empty())
+pub(crate) fn receive_answer(control: impl AsFd) -> Result<Answer, Failure> {
+    let mut text = [0; LONGEST];
+    let (_, len) = recv(control, text.as_mut_slice(), RecvFlags::empty())
         .map_err(|e| Failure::call("recv(control, an answer)", &e.into()))?;
-    if len == answer.len() {
-        Ok(u64::from_ne_bytes(answer))
-    } else {
-        Err(Failure::new("the second process ended without an answer; what it said stands above"))
+    match text.get(..len) {
+        Some(text) if len > 0 => serde_json::from_slice(text).map_err(Failure::step("reading an answer")),
+        _ => Err(Failure::new("the second process ended without an answer; what it said stands above")),
     }
 }

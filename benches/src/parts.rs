@@ -5,7 +5,9 @@ use std::os::fd::OwnedFd;
 use crate::Failure;
 use crate::memory::Invitation;
 use crate::orders::{Join, PartName};
-use crate::questions::{hand_over, joining, ping_pong, throughput};
+use crate::questions::{
+    hand_over, hand_over_peer, joining, passing, ping_pong, ping_pong_kernel, ping_pong_peer, throughput,
+};
 
 /// The other half of a subject.
 pub(crate) trait Part {
@@ -18,16 +20,20 @@ pub(crate) fn join(join: Join, descriptors: Vec<OwnedFd>) -> Result<Box<dyn Part
     let mut given = Given { join, descriptors: descriptors.into_iter() };
     match given.join.part {
         PartName::Hold => joining::hold_part(given),
-        PartName::TakeOver(model) => hand_over::receiver(model, given),
-        PartName::TakeOverPeer => hand_over::peer_receiver(&mut given),
-        PartName::Spin(model) => ping_pong::spinner(model, given),
-        PartName::Futex(model) => ping_pong::sleeper(model, given),
-        PartName::Descriptors => ping_pong::descriptors(given),
-        PartName::PingPongPeer => ping_pong::peer(&mut given),
+        PartName::TakeOver { way, raw } => hand_over::receiver(way, raw, given),
+        PartName::TakeOverPeer => hand_over_peer::receiver(&mut given),
+        PartName::Words(model, waiting) => ping_pong::answerer(model, waiting, given),
+        PartName::Semaphores { raw } => ping_pong_kernel::semaphores(raw, given),
+        PartName::Descriptors => ping_pong_kernel::descriptors(given),
+        PartName::PingPongPeer => ping_pong_peer::answerer(&mut given),
         PartName::Ring(model) => throughput::ring_reader(model, given),
+        PartName::Passed { raw, recycled } => passing::receiver(raw, recycled, given),
+        PartName::InPlace => passing::in_place_reader(given),
         PartName::Stream => throughput::stream_reader(given),
         PartName::BytesPeer => throughput::bytes_peer(&mut given),
         PartName::MemoryPeer => throughput::memory_peer(&mut given),
+        #[cfg(feature = "peers")]
+        PartName::Peer(part) => crate::peers::join(part, &mut given),
     }
 }
 
@@ -56,8 +62,8 @@ impl Given {
         Invitation::received(self.join.id, fd)
     }
 
-    /// Where an `ipc-channel` server listens.
-    pub(crate) fn server(&mut self) -> Result<String, Failure> {
-        self.join.server.take().ok_or_else(|| Failure::new("a part was given without its server"))
+    /// The name under which the peer's other side is found.
+    pub(crate) fn name(&mut self) -> Result<String, Failure> {
+        self.join.name.take().ok_or_else(|| Failure::new("a part was given without its name"))
     }
 }

@@ -48,9 +48,14 @@ impl Place {
         Ok(Self { cpus: allowed.count() as usize, pair, private_ipc })
     }
 
+    /// The same place with both processes on the first CPU.
+    pub(crate) fn on_one_cpu(self) -> Self {
+        Self { pair: self.pair.map(|(first, _)| (first, first)), ..self }
+    }
+
     /// Whether each of the two processes has a CPU of its own.
     pub(crate) fn pinned(self) -> bool {
-        self.pair.is_some()
+        self.pair.is_some_and(|(first, second)| first != second)
     }
 }
 

@@ -1,98 +1,10 @@
 //! The report: what a run found, as it is printed and as it is written.
+//!
+//! Its JSON is these structures, field by field: their documentation is the documentation of the schema.
 
 use serde::{Deserialize, Serialize};
 
-use crate::Environment;
-
-/// The six questions, in the order of the report.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Question {
-    /// What does it cost to make a region, fill it, and destroy it?
-    SetUp,
-    /// What does it cost to enter a region that stands?
-    Joining,
-    /// What does it cost until another process has a region and has read it?
-    HandOver,
-    /// How fast do bytes get into shared memory, and out of it?
-    BulkCopy,
-    /// How long does word take to go there and back?
-    PingPong,
-    /// How many bytes a second can one process write and another read?
-    Throughput,
-}
-
-impl Question {
-    /// All of them.
-    pub const ALL: [Self; 6] =
-        [Self::SetUp, Self::Joining, Self::HandOver, Self::BulkCopy, Self::PingPong, Self::Throughput];
-
-    /// The heading in the table.
-    pub fn title(self) -> &'static str {
-        match self {
-            Self::SetUp => "Set-up",
-            Self::Joining => "Joining",
-            Self::HandOver => "Hand-over",
-            Self::BulkCopy => "Bulk copy",
-            Self::PingPong => "Ping-pong",
-            Self::Throughput => "Throughput",
-        }
-    }
-
-    /// What one operation does: the first sentence under the heading.
-    pub fn work(self) -> &'static str {
-        match self {
-            Self::SetUp => "Create a region, map it, copy data into all of it, unmap it, destroy it.",
-            Self::Joining => {
-                "Enter a region that another process holds, look at every page, leave (by descriptor: with a dup)."
-            }
-            Self::HandOver => {
-                "Give another process a filled region; it maps it, sums every byte, unmaps it, answers with the sum."
-            }
-            Self::BulkCopy => {
-                "Copy private bytes into pages that stand, or out of them, again and again; the floor is memcpy."
-            }
-            Self::PingPong => {
-                "A word goes to the other process, and one comes back; the next is sent after that."
-            }
-            Self::Throughput => {
-                "One process writes messages, another reads and sums every byte; the two ends of a ring spin."
-            }
-        }
-    }
-
-    /// How to read the figures: the second sentence.
-    pub fn reading(self) -> &'static str {
-        match self {
-            Self::SetUp => {
-                "Fresh pages are the price, not the calls: 256 of them separate 1 MiB from 4 KiB, in every way alike."
-            }
-            Self::Joining => {
-                "A fault brings in one page of a System V segment, but up to 16 of a memfd: that is the gap at 1 MiB."
-            }
-            Self::HandOver => {
-                "No data travels: size costs page faults and reading. ipc-channel sums in place, the others copy out first."
-            }
-            Self::BulkCopy => {
-                "A sound copy must not be slower than memcpy: the compiler is kept from looking, not the processor."
-            }
-            Self::PingPong => {
-                "The way of waiting decides, not the kind of memory: compare spinning with all that sleep."
-            }
-            Self::Throughput => {
-                "Per message the kernel is dear; with large ones, memory speed and the number of copies remain."
-            }
-        }
-    }
-
-    /// The unit of `median`, `p99` and `floor`.
-    pub fn unit(self) -> Unit {
-        match self {
-            Self::BulkCopy | Self::Throughput => Unit::BytesPerSecond,
-            _ => Unit::Nanoseconds,
-        }
-    }
-}
+use crate::{Environment, Question};
 
 /// What a row stands for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -108,6 +20,18 @@ pub enum Role {
     Peer,
 }
 
+impl Role {
+    /// The word in tables and in JSON.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Floor => "floor",
+            Self::Ours => "ours",
+            Self::Model => "model",
+            Self::Peer => "peer",
+        }
+    }
+}
+
 /// What the figures of a row count.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Unit {
@@ -117,6 +41,28 @@ pub enum Unit {
     /// Payload, counted once: more is better.
     #[serde(rename = "bytes/s")]
     BytesPerSecond,
+    /// Operations in a second: more is better.
+    #[serde(rename = "1/s")]
+    PerSecond,
+}
+
+/// Between which two figures another one is expected.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Range {
+    /// The lesser.
+    pub low: f64,
+    /// The greater.
+    pub high: f64,
+}
+
+/// How far apart the two ends of a range may lie before a row is called noisy.
+pub const NOISY: f64 = 1.15;
+
+impl Range {
+    /// How many times greater the greater is.
+    pub fn factor(self) -> f64 {
+        self.high / self.low
+    }
 }
 
 /// One figure.
@@ -128,25 +74,43 @@ pub struct Row {
     pub subject: String,
     /// What the row stands for.
     pub role: Role,
-    /// The size in bytes; 0 where there is none.
+    /// What [`Question::counts`] says: bytes, or how many stand already; 0 where there is none.
     pub size: u64,
     /// The unit of the figures.
     pub unit: Unit,
     /// The median over batches of the median within a batch.
     pub median: f64,
+    /// Where the median of another run is expected: the rounds of this one, and the spread of its batches.
+    pub range: Range,
     /// The 99th percentile of all laps (for throughput: the 1st, so that it is always the bad end).
     pub p99: f64,
+    /// The 99.9th percentile (for throughput: the 0.1st).
+    pub p999: f64,
     /// The median of the raw system calls that this row is held against, where there are some.
     pub floor: Option<f64>,
     /// How many times worse than the floor: above 1 is always worse.
     pub ratio: Option<f64>,
+    /// The ratio of the round in which it was least.
+    pub best: Option<f64>,
+    /// Where the ratio of another run is expected, from the batches of one turn held against each other.
+    pub ratio_range: Option<Range>,
+    /// CPU time of an operation in nanoseconds, both processes together, the kernel's work for them included.
+    pub cpu: f64,
+    /// Context switches of an operation, both processes together.
+    pub switches: f64,
+    /// Page faults of an operation, both processes together.
+    pub faults: f64,
+    /// Batches, over all rounds.
+    pub batches: usize,
+    /// Whether another run may differ by more than [`NOISY`]: in the ratio, or without one in the median.
+    pub noisy: bool,
 }
 
 impl Row {
-    /// Sets `floor` and `ratio` from the median of the floor's row.
-    pub(crate) fn hold_against(&mut self, floor: f64) {
-        self.floor = Some(floor);
-        self.ratio = Some(ratio(self.unit, self.median, floor));
+    /// Whether both stand for the same work.
+    pub fn is(&self, other: &Self) -> bool {
+        (self.question, &self.subject, self.role, self.size)
+            == (other.question, &other.subject, other.role, other.size)
     }
 }
 
@@ -154,17 +118,79 @@ impl Row {
 pub fn ratio(unit: Unit, figure: f64, floor: f64) -> f64 {
     match unit {
         Unit::Nanoseconds => figure / floor,
-        Unit::BytesPerSecond => floor / figure,
+        Unit::BytesPerSecond | Unit::PerSecond => floor / figure,
     }
+}
+
+/// Something that could not be measured here, and why.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Missing {
+    /// The question.
+    pub question: Question,
+    /// The subject.
+    pub subject: String,
+    /// What the machine does not give.
+    pub reason: String,
 }
 
 /// A whole run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Report {
+    /// The number of this shape; it grows when a field changes its meaning.
+    pub schema: u32,
     /// Where it ran.
     pub environment: Environment,
     /// What it found.
     pub rows: Vec<Row>,
+    /// What it could not find.
+    pub missing: Vec<Missing>,
+}
+
+/// The shape of a report written by this program.
+pub const SCHEMA: u32 = 2;
+
+impl Report {
+    /// The row of this work.
+    pub fn find(&self, question: Question, subject: &str, role: Role, size: u64) -> Option<&Row> {
+        let is_it = |row: &&Row| {
+            row.question == question && row.subject == subject && row.role == role && row.size == size
+        };
+        self.rows.iter().find(is_it)
+    }
+}
+
+/// A report of nowhere, without rows: for tests.
+#[cfg(test)]
+pub(crate) fn empty() -> Report {
+    let environment = Environment::default();
+    Report { schema: SCHEMA, environment, rows: Vec::new(), missing: Vec::new() }
+}
+
+#[cfg(test)]
+impl Row {
+    /// A row without floor or tails: for tests.
+    pub(crate) fn of(question: Question, subject: &str, role: Role, size: u64, median: f64) -> Self {
+        Self {
+            question,
+            subject: subject.to_owned(),
+            role,
+            size,
+            unit: question.unit(),
+            median,
+            range: Range { low: median, high: median },
+            p99: median,
+            p999: median,
+            floor: None,
+            ratio: None,
+            best: None,
+            ratio_range: None,
+            cpu: median,
+            switches: 0.0,
+            faults: 0.0,
+            batches: 1,
+            noisy: false,
+        }
+    }
 }
 
 #[cfg(test)]
@@ -180,6 +206,7 @@ mod tests {
             (Unit::BytesPerSecond, 50.0, 100.0, 2.0),
             (Unit::BytesPerSecond, 100.0, 100.0, 1.0),
             (Unit::BytesPerSecond, 200.0, 100.0, 0.5),
+            (Unit::PerSecond, 50.0, 100.0, 2.0),
         ] {
             assert_eq!(ratio(unit, figure, floor), expected, "{unit:?} {figure} {floor}");
         }

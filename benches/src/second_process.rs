@@ -20,10 +20,13 @@ use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 use rustix::process::{Pid, PidfdFlags, Signal, getppid, pidfd_open, set_parent_process_death_signal};
 
 use crate::Failure;
+use crate::clock::Clock;
 use crate::memory::Invitation;
-use crate::orders::{Join, Order, PartName, receive_answer, receive_order, send_answer, send_order};
+use crate::orders::{Answer, Join, Order, PartName, receive_answer, receive_order, send_answer, send_order};
 use crate::parts::{self, Part};
 use crate::place::{Place, pin};
+use crate::questions::inheritance;
+use crate::usage::Usage;
 
 /// The hidden argument that makes a program the second process.
 const ARGUMENT: &str = "--second-process";
@@ -64,6 +67,11 @@ impl SecondProcess {
         Ok(Rc::new(process))
     }
 
+    /// Its process id.
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Gives it a part, and waits until it is ready for it; the answer is the part's number.
     pub(crate) fn join(
         &self,
@@ -75,19 +83,19 @@ impl SecondProcess {
         let descriptors: Vec<_> =
             invitation.fd.iter().map(OwnedFd::as_fd).chain(more.iter().copied()).collect();
         self.join_with(
-            Join { part, size, id: invitation.id, server: None, descriptors: descriptors.len() },
+            Join { part, size, id: invitation.id, name: None, descriptors: descriptors.len() },
             &descriptors,
         )
     }
 
-    /// Gives it a part that begins with a connection to an `ipc-channel` server.
-    pub(crate) fn join_server(&self, part: PartName, size: usize, server: String) -> Result<usize, Failure> {
-        self.join_with(Join { part, size, id: None, server: Some(server), descriptors: 0 }, &[])
+    /// Gives it a part that begins at a name.
+    pub(crate) fn join_named(&self, part: PartName, size: usize, name: String) -> Result<usize, Failure> {
+        self.join_with(Join { part, size, id: None, name: Some(name), descriptors: 0 }, &[])
     }
 
     fn join_with(&self, join: Join, descriptors: &[BorrowedFd<'_>]) -> Result<usize, Failure> {
         send_order(self.control.as_fd(), &Order::Join(join), descriptors)?;
-        self.answer()?;
+        receive_answer(&self.control)?;
         let part = self.parts.get();
         self.parts.set(part + 1);
         Ok(part)
@@ -98,9 +106,12 @@ impl SecondProcess {
         send_order(self.control.as_fd(), &Order::Run { part, count }, &[])
     }
 
-    /// Waits until it has done what it was told.
-    pub(crate) fn answer(&self) -> Result<u64, Failure> {
-        receive_answer(&self.control)
+    /// Waits until it has done what it was told: the sum of what it has read. What it has used up for that
+    /// goes to the clock.
+    pub(crate) fn answer(&self, clock: &mut Clock) -> Result<u64, Failure> {
+        let answer = receive_answer(&self.control)?;
+        clock.add_usage(answer.usage);
+        Ok(answer.sum)
     }
 
     /// Starts the thread that notices an end that nobody asked for.
@@ -140,15 +151,23 @@ fn say_that_it_ended() {
     eprintln!("benches: the second process ended in the middle of the work; no figure can be given");
 }
 
-/// Becomes the second process, if that is what this program was started for.
+/// Becomes the second process, or a child that inherits a region, if that is what this program was started
+/// for.
 ///
 /// Call this first thing in `main`, and return what it returns.
 pub fn become_if_asked() -> Option<ExitCode> {
     let mut arguments = std::env::args_os().skip(1);
-    (arguments.next()? == ARGUMENT).then(|| match serve(&arguments.collect::<Vec<_>>()) {
+    let role = arguments.next()?;
+    let rest: Vec<_> = arguments.collect();
+    let done = match role.to_str()? {
+        ARGUMENT => serve(&rest),
+        inheritance::ARGUMENT => inheritance::heir(&rest),
+        _ => return None,
+    };
+    Some(match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            eprintln!("benches, second process: {failure}");
+            eprintln!("benches, {}: {failure}", role.display());
             ExitCode::FAILURE
         }
     })
@@ -169,12 +188,14 @@ fn serve(arguments: &[OsString]) -> Result<(), Failure> {
         let answer = match order {
             Order::Join(join) => {
                 parts.push(parts::join(join, descriptors)?);
-                0
+                Answer::default()
             }
             Order::Run { part, count } => {
                 let part =
                     parts.get_mut(part).ok_or_else(|| Failure::new(format!("no part {part} was given")))?;
-                part.run(count)?
+                let before = Usage::now()?;
+                let sum = part.run(count)?;
+                Answer { sum, usage: Usage::now()? - before }
             }
         };
         send_answer(control, answer)?;

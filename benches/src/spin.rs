@@ -21,3 +21,15 @@ pub(crate) fn until(mut there: impl FnMut() -> bool) {
         }
     }
 }
+
+/// Looks up to so many times; whether `there` said so.
+#[inline]
+pub(crate) fn a_while(looks: u32, mut there: impl FnMut() -> bool) -> bool {
+    for _ in 0..looks {
+        if there() {
+            return true;
+        }
+        std::hint::spin_loop();
+    }
+    false
+}

@@ -2,15 +2,17 @@
 
 use std::fmt::{self, Display};
 
-use crate::{Environment, Question, Report, Role, Row, Unit};
+use crate::{Counts, Environment, Question, Report, Role, Row, Unit, advice};
 
 /// How the columns are to be read; the table opens with it.
-const LEGEND: [&str; 5] = [
+const LEGEND: [&str; 7] = [
     "role    ours: this workspace's library; floor: system calls alone; model: another way; peer: others' library",
     "median  over the batches of a run; the rows of one question and size take turns: A B C, C B A, A B C, ...",
-    "p99     the bad end: 99 of 100 were better (throughput: of batches)",
-    "floor   the same work in raw system calls, taking turns with the row",
-    "ratio   how many times worse than the floor; above 1 is always worse",
+    "p99     the bad end: 99 of 100 were better, and 999 of 1000 (where messages share a batch: batches)",
+    "ratio   how many times worse than the same work in raw system calls, in turns; above 1 is always worse",
+    "~       another run may differ by more than 15 %: trust the order of magnitude",
+    "cpu     CPU time of both processes for one operation, the kernel's work included",
+    "sw      context switches of both for one operation; page faults where those are the question",
 ];
 
 /// Prints a report.
@@ -25,7 +27,12 @@ impl Display for Table<'_> {
         for line in LEGEND {
             writeln!(f, "  {line}")?;
         }
-        Question::ALL.into_iter().try_for_each(|question| self.question(f, question))
+        Question::ALL.into_iter().try_for_each(|question| self.question(f, question))?;
+        let sentences = advice::sentences(self.0);
+        if !sentences.is_empty() {
+            writeln!(f, "\nWHAT TO TAKE AWAY")?;
+        }
+        sentences.iter().try_for_each(|sentence| wrapped(f, sentence))
     }
 }
 
@@ -37,10 +44,12 @@ impl Table<'_> {
         }
         writeln!(f, "\n{}", question.title().to_uppercase())?;
         writeln!(f, "  {}\n  {}\n", question.work(), question.reading())?;
+        let size_is = if question.counts() == Counts::Bytes { "size" } else { "number" };
+        let last = counted_name(question);
         writeln!(
             f,
-            "  {:<28} {:>8}  {:<6} {:>11} {:>11} {:>11} {:>8}",
-            "way", "size", "role", "median", "p99", "floor", "ratio"
+            "  {:<30} {size_is:>8}  {:<5} {:>10} {:>10} {:>10} {:>7}  {:>9} {last:>6}",
+            "way", "role", "median", "p99", "p99.9", "ratio", "cpu"
         )?;
         let mut size = None;
         // A floor stands in the row that is held against it; it has a row of its own where that is somebody
@@ -53,8 +62,32 @@ impl Table<'_> {
             size = Some(row.size);
             line(f, row)?;
         }
-        Ok(())
+        let missing = self.0.missing.iter().filter(|missing| missing.question == question);
+        missing.into_iter().enumerate().try_for_each(|(at, missing)| {
+            let gap = if at == 0 { "\n" } else { "" };
+            writeln!(f, "{gap}  not measured here: {}: {}", missing.subject, missing.reason)
+        })
     }
+}
+
+/// Whether page faults say more about the question than context switches.
+fn counts_faults(question: Question) -> bool {
+    matches!(question, Question::SetUp | Question::Joining | Question::FirstTouch)
+}
+
+/// A paragraph of lines that fit.
+fn wrapped(f: &mut fmt::Formatter<'_>, sentence: &str) -> fmt::Result {
+    writeln!(f)?;
+    let mut line = String::new();
+    for word in sentence.split(' ') {
+        if line.chars().count() + word.chars().count() > 104 {
+            writeln!(f, "  {}", line.trim_end())?;
+            line.clear();
+        }
+        line.push_str(word);
+        line.push(' ');
+    }
+    writeln!(f, "  {}", line.trim_end())
 }
 
 fn is_ours_of(row: &Row, floor: &Row) -> bool {
@@ -72,37 +105,54 @@ fn environment(f: &mut fmt::Formatter<'_>, here: &Environment) -> fmt::Result {
     writeln!(f, "  processes  two, {processes}; load before the run {}", here.load)?;
     writeln!(
         f,
-        "  memory     pages of {} bytes; huge pages for shared memory: {}",
-        here.page_size, here.thp_shmem
+        "  memory     pages of {} bytes; huge pages: private {}, shared {}, set aside and free {}",
+        here.page_size, here.thp, here.thp_shmem, here.free_huge_pages
     )?;
     writeln!(f, "  namespace  IPC: {keys}")
 }
 
 fn line(f: &mut fmt::Formatter<'_>, row: &Row) -> fmt::Result {
-    let role = match row.role {
-        Role::Floor => "floor",
-        Role::Ours => "ours",
-        Role::Model => "model",
-        Role::Peer => "peer",
-    };
-    let size = if row.size == 0 { "-".to_owned() } else { bytes(row.size) };
     // A floor is its own floor: nothing to say.
-    let held = row.floor.zip(row.ratio).filter(|_| row.role != Role::Floor);
-    let (floor, ratio) = held.map_or_else(
-        || ("-".to_owned(), "-".to_owned()),
-        |(floor, ratio)| (figure(row.unit, floor), format!("{ratio:.2}")),
-    );
+    let ratio = row.ratio.filter(|_| row.role != Role::Floor);
+    let ratio = ratio.map_or_else(|| "-".to_owned(), |ratio| format!("{ratio:.2}"));
     writeln!(
         f,
-        "  {:<28} {size:>8}  {role:<6} {:>11} {:>11} {floor:>11} {ratio:>8}",
+        "  {:<30} {:>8}  {:<5} {:>10} {:>10} {:>10} {ratio:>7}{} {:>9} {:>6}",
         row.subject,
+        size(row),
+        row.role.name(),
         figure(row.unit, row.median),
         figure(row.unit, row.p99),
+        figure(row.unit, row.p999),
+        if row.noisy { "~" } else { " " },
+        figure(Unit::Nanoseconds, row.cpu),
+        counted(row),
     )
 }
 
+/// What the row's size says.
+pub fn size(row: &Row) -> String {
+    match row.question.counts() {
+        _ if row.size == 0 => "-".to_owned(),
+        Counts::Bytes => bytes(row.size),
+        Counts::Things => row.size.to_string(),
+    }
+}
+
+/// The name of the column of [`counted`].
+pub(crate) fn counted_name(question: Question) -> &'static str {
+    if counts_faults(question) { "faults" } else { "sw" }
+}
+
+/// Context switches of an operation, or page faults where these are the question: a few with a digit behind
+/// the point, many without.
+pub(crate) fn counted(row: &Row) -> String {
+    let number = if counts_faults(row.question) { row.faults } else { row.switches };
+    if number < 99.95 { format!("{number:.1}") } else { format!("{number:.0}") }
+}
+
 /// A size with the largest binary unit that divides it.
-fn bytes(size: u64) -> String {
+pub fn bytes(size: u64) -> String {
     match size {
         _ if size.is_multiple_of(1 << 20) => format!("{} MiB", size >> 20),
         _ if size.is_multiple_of(1 << 10) => format!("{} KiB", size >> 10),
@@ -111,10 +161,11 @@ fn bytes(size: u64) -> String {
 }
 
 /// A figure with three digits and a unit that fits.
-fn figure(unit: Unit, value: f64) -> String {
+pub fn figure(unit: Unit, value: f64) -> String {
     let (names, value) = match unit {
         Unit::Nanoseconds => (["ns", "µs", "ms", "s"], value),
         Unit::BytesPerSecond => (["kB/s", "MB/s", "GB/s", "TB/s"], value / 1e3),
+        Unit::PerSecond => (["/s", "k/s", "M/s", "G/s"], value),
     };
     let mut shown = value;
     let mut name = names[0];
@@ -147,6 +198,7 @@ mod tests {
             (Unit::Nanoseconds, 5e12, "5000 s"),
             (Unit::BytesPerSecond, 4.31e9, "4.31 GB/s"),
             (Unit::BytesPerSecond, 64e6, "64.0 MB/s"),
+            (Unit::PerSecond, 716e3, "716 k/s"),
         ] {
             assert_eq!(figure(unit, value), expected, "{unit:?} {value}");
         }

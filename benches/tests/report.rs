@@ -1,10 +1,13 @@
 //! The program as a reader runs it: what it writes, what it refuses, and what it leaves behind.
 
+#[path = "support/shapes.rs"]
+mod shapes;
+
 use std::collections::HashMap;
 use std::fs;
 use std::process::{Child, Command, Output, Stdio};
 
-use benches::{Question, Report, Role, Row, Unit, ratio};
+use benches::{Question, Range, Report, Role, Row, SCHEMA, Unit, ratio};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open};
 
@@ -54,22 +57,34 @@ fn segments_of(pids: &[i32]) -> Vec<String> {
 fn a_run_answers_every_question_and_leaves_nothing() {
     let file = std::env::temp_dir().join(format!("benches-report-{}.json", std::process::id()));
     let path = file.to_str().expect("a temporary directory in UTF-8");
-    let output = run("report", &["--quick", "--json", path]);
-    let written = fs::read_to_string(&file);
-    fs::remove_file(&file).expect("the file was made");
+    let page = file.with_extension("html");
+    let output = run("report", &["--quick", "--json", path, "--html", page.to_str().expect("in UTF-8")]);
+    let (written, shown) = (fs::read_to_string(&file), fs::read_to_string(&page));
+    let compared = run("report", &["--compare", path, path]);
+    fs::remove_file(&file).and_then(|()| fs::remove_file(&page)).expect("the files were made");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     assert_eq!(marked("report"), [0; 0], "a process is left");
 
     let report: Report =
         serde_json::from_str(&written.expect("read")).expect("the report is JSON of its own shape");
+    assert_eq!(report.schema, SCHEMA);
     assert!(!report.environment.kernel.is_empty() && report.environment.page_size.is_power_of_two());
     for question in Question::ALL {
         assert!(report.rows.iter().any(|row| row.question == question), "{question:?} is not answered");
-        assert!(roles(&report, question).contains(&Role::Ours), "{question:?} says nothing about us");
-        assert!(roles(&report, question).contains(&Role::Floor), "{question:?} has no floor");
+        if question != Question::Simulator {
+            assert!(roles(&report, question).contains(&Role::Ours), "{question:?} says nothing about us");
+            assert!(roles(&report, question).contains(&Role::Floor), "{question:?} has no floor");
+        }
     }
     check_rows(&report.rows);
+    shapes::check(&report);
     check_table(&String::from_utf8(output.stdout).expect("the table is UTF-8"));
+    let shown = shown.expect("read");
+    assert_eq!(shown.matches("<svg ").count(), 3, "latency, throughput, set-up");
+    assert_eq!(shown.matches("data-row=").count(), report.rows.len(), "each row once");
+    let compared = String::from_utf8_lossy(&compared.stdout).into_owned();
+    let same = format!("{0} of {0} rows are the same but for noise; 0 gone, 0 new", report.rows.len());
+    assert!(compared.contains(&same), "a run does not differ from itself: {compared}");
 }
 
 /// What the book quotes was written by a program of this shape.
@@ -79,6 +94,7 @@ fn the_committed_run_keeps_the_same_rules() {
         serde_json::from_str(include_str!("../results/reference.json")).expect("its own shape");
     assert!(report.environment.pinned && report.environment.private_ipc, "{:?}", report.environment);
     check_rows(&report.rows);
+    shapes::check(&report);
 }
 
 fn roles(report: &Report, question: Question) -> Vec<Role> {
@@ -96,8 +112,8 @@ fn check_rows(rows: &[Row]) {
         assert!(row.median > 0.0 && row.median.is_finite(), "{row:?}");
         assert_eq!(row.unit, row.question.unit(), "{row:?}");
         let tail = match row.unit {
-            Unit::Nanoseconds => row.p99 >= row.median,
-            Unit::BytesPerSecond => row.p99 <= row.median,
+            Unit::Nanoseconds => row.p999 >= row.p99 && row.p99 >= row.median,
+            Unit::BytesPerSecond | Unit::PerSecond => row.p999 <= row.p99 && row.p99 <= row.median,
         };
         assert!(tail, "the tail is on the wrong side: {row:?}");
         assert_eq!(row.ratio.is_some(), row.floor.is_some(), "{row:?}");
@@ -105,6 +121,12 @@ fn check_rows(rows: &[Row]) {
             // Reading a printed float back may cost the last bit.
             assert!((found / ratio(row.unit, row.median, floor) - 1.0).abs() < 1e-12, "{row:?}");
         }
+        let around =
+            |range: Range, figure: f64| range.low <= figure * 1.0001 && range.high >= figure * 0.9999;
+        assert!(around(row.range, row.median), "{row:?}");
+        assert_eq!(row.ratio_range.is_some(), row.ratio.is_some(), "{row:?}");
+        assert_eq!(row.best.is_some(), row.ratio.is_some(), "{row:?}");
+        assert!(row.cpu >= 0.0 && row.switches >= 0.0 && row.faults >= 0.0 && row.batches > 4, "{row:?}");
         let own = floors.get(&(row.question.title(), row.subject.as_str(), row.size)).copied();
         match row.role {
             Role::Floor => assert_eq!(row.ratio, Some(1.0), "{row:?}"),
@@ -123,6 +145,7 @@ fn check_table(table: &str) {
     for question in Question::ALL {
         assert!(table.contains(&question.title().to_uppercase()), "{table}");
     }
+    assert!(table.contains("WHAT TO TAKE AWAY"), "{table}");
 }
 
 #[test]
@@ -132,6 +155,11 @@ fn what_it_does_not_know_it_refuses() {
         (&["quick"], 2, "unexpected argument 'quick'"),
         (&["--json"], 2, "a value is required"),
         (&["--json", "/nowhere/at/all.json"], 1, "open(/nowhere/at/all.json, O_CREAT | O_TRUNC): ENOENT"),
+        (&["--html", "/nowhere/at/all.html"], 1, "open(/nowhere/at/all.html, O_CREAT | O_TRUNC): ENOENT"),
+        (&["--compare", "/nowhere", "/nowhere"], 1, "open(/nowhere, O_RDONLY): ENOENT"),
+        (&["--compare", "Cargo.toml", "Cargo.toml"], 1, "no report of this program's shape"),
+        (&["--only", "everything"], 2, "invalid value 'everything'"),
+        (&["--heir"], 1, "started by hand"),
         (&["--second-process"], 1, "started by hand"),
         (&["--second-process", "1"], 1, "the process that started this one is gone"),
     ] {

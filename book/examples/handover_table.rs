@@ -32,6 +32,7 @@ const WAYS: [&str; 5] = ["inheritance", "SCM_RIGHTS", "pidfd_getfd", "/proc/<pid
 // The questions.
 const IDLE: &str = "the holder does nothing";
 const UNDUMPABLE: &str = "the holder is undumpable";
+const NUMBERS: &str = "its number there and here";
 const OPEN_FILE: &str = "the open file";
 const MARK: &str = "close-on-exec";
 const SEALED: &str = "its size is sealed";
@@ -168,6 +169,7 @@ impl Arrived {
 /// Answers one question by trying.
 fn answer(question: &str, receiver: &Receiver, holder: u32, number: RawFd) -> Result<String> {
     Ok(match question {
+        NUMBERS => format!("{number}, {}", receiver.obtain()?.number()?),
         OPEN_FILE => {
             let arrived = receiver.obtain()?;
             let here = (std::process::id(), arrived.number()?);
@@ -270,7 +272,7 @@ fn table() -> Result<()> {
     println!("Who holds a region gives it to a child, which answers. Neither has any capability.");
     for way in WAYS {
         println!("\n{way}");
-        for question in [IDLE, UNDUMPABLE, OPEN_FILE, MARK, SEALED, FULL] {
+        for question in [IDLE, UNDUMPABLE, NUMBERS, OPEN_FILE, MARK, SEALED, FULL] {
             if question == UNDUMPABLE {
                 set_dumpable_behavior(DumpableBehavior::NotDumpable)?;
             }

@@ -9,6 +9,9 @@ use binder_sim::story;
 use binder_sim::trace::Trace;
 use regex::Regex;
 
+use crate::benchmarks;
+use crate::descriptors;
+use crate::differences;
 use crate::handover;
 use crate::picture::lifetime::{self, Row};
 use crate::picture::rendezvous::{self, Rendezvous};
@@ -43,11 +46,17 @@ fn files() -> Result<Vec<(PathBuf, String)>> {
     ];
     let mut files: Vec<_> =
         pictures.map(|(name, text)| (workspace::pages().join("pictures").join(name), text)).into();
+    let drawn = descriptors::pictures()?;
+    files.extend(drawn.map(|(name, text)| (workspace::pages().join("pictures").join(name), text)));
     let results = std::fs::read_to_string(workspace::root().join("benches/results/reference.json"))
         .context("reading the benchmarks' results")?;
     let printed = Printed::by("book/examples/handover_table.out")?;
     let table = handover::table(&printed.text, &results)?;
     files.push((workspace::pages().join("tables/handover.md"), table));
+    let list = Printed::by("fd-shm/tests/ashmem/differences.txt")?;
+    files.push((workspace::pages().join("tables/ashmem-differences.md"), differences::table(&list.text)?));
+    let of_benchmarks = benchmarks::files(&results)?;
+    files.extend(of_benchmarks.into_iter().map(|(name, text)| (workspace::pages().join(name), text)));
     Ok(files)
 }
 
@@ -122,22 +131,22 @@ fn lifetime() -> Result<String> {
 }
 
 /// The recorded output of an example.
-struct Printed {
+pub(crate) struct Printed {
     /// Its file, for messages.
-    path: &'static str,
+    pub(crate) path: &'static str,
     /// What it printed.
-    text: String,
+    pub(crate) text: String,
 }
 
 impl Printed {
-    fn by(path: &'static str) -> Result<Self> {
+    pub(crate) fn by(path: &'static str) -> Result<Self> {
         let text = std::fs::read_to_string(workspace::root().join(path))
             .with_context(|| format!("reading {path}"))?;
         Ok(Self { path, text })
     }
 
     /// The groups of the first match.
-    fn find<const N: usize>(&self, pattern: &str) -> Result<[String; N]> {
+    pub(crate) fn find<const N: usize>(&self, pattern: &str) -> Result<[String; N]> {
         let found = Regex::new(pattern)?.captures(&self.text);
         let found = found.with_context(|| format!("{} does not say {pattern}", self.path))?;
         Ok(found.extract().1.map(str::to_owned))

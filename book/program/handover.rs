@@ -3,9 +3,19 @@
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
-/// What the benchmarks call a way's row, where they have one.
-const BENCHMARKS: [(&str, &str, &str); 2] =
-    [("SCM_RIGHTS", "memfd, by SCM_RIGHTS", "ours"), ("ipc-channel", "ipc-channel shared memory", "peer")];
+use crate::picture::ways;
+
+/// What the benchmarks call the rows of a way, and who does it there.
+const BENCHMARKS: [(&str, &[&str], &str); 5] = [
+    ("inheritance", &["fork", "fork and exec"], "ours"),
+    ("SCM_RIGHTS", &["memfd, by SCM_RIGHTS"], "ours"),
+    ("pidfd_getfd", &["pidfd_getfd"], "ours"),
+    ("/proc/<pid>/fd", &["proc_fd"], "ours"),
+    ("ipc-channel", &["ipc-channel shared memory"], "peer"),
+];
+
+/// What stands in the table where the recorded run has no such row.
+const NOT_RECORDED: &str = "not in the recorded run";
 
 /// The way that a program here can only simulate.
 const BINDER: &str = "| [Binder](binder-one-transaction.md) | the holder, by sending | not measured: its chapter steps \
@@ -40,6 +50,20 @@ pub fn table(printed: &str, results: &str) -> Result<String> {
     Ok(text)
 }
 
+/// The ways for a picture, of those that `names` lists.
+///
+/// # Errors
+///
+/// As for [`table`].
+pub fn ways(printed: &str, names: &[&str]) -> Result<Vec<ways::Way>> {
+    let printed: Vec<_> = printed.split("\n\n").skip(1).map(Way::of).collect();
+    let found = |name: &&str| {
+        let way = printed.iter().find(|way| way.name == *name);
+        way.with_context(|| format!("nothing was printed of {name}"))?.picture()
+    };
+    names.iter().map(found).collect()
+}
+
 /// A way as the example printed it: its name, and a line for each question.
 struct Way<'a> {
     name: &'a str,
@@ -65,6 +89,20 @@ impl<'a> Way<'a> {
         })
     }
 
+    fn picture(&self) -> Result<ways::Way> {
+        let numbers = self.answer("its number there and here")?;
+        let numbers = numbers.split_once(", ").with_context(|| format!("{numbers} are no two numbers"))?;
+        Ok(ways::Way {
+            name: self.name.to_owned(),
+            who: match self.answer("the holder does nothing")? {
+                "nothing arrives" => "the holder gives",
+                _ => "the receiver takes",
+            },
+            numbers: [numbers.0.to_owned(), numbers.1.to_owned()],
+            is_one_open_file: self.answer("the open file")? == "the same",
+        })
+    }
+
     fn privilege(&self) -> Result<String> {
         Ok(match self.answer("the holder is undumpable")? {
             "it arrives" => "none".into(),
@@ -75,21 +113,35 @@ impl<'a> Way<'a> {
     }
 }
 
-/// The median of the benchmark's row, in microseconds.
+/// The medians of the way's rows in the recorded run, each by its name where there are several.
 fn cost(way: &str, results: &Value) -> Result<String> {
-    let Some((_, subject, role)) = BENCHMARKS.into_iter().find(|(name, ..)| *name == way) else {
-        return Ok("no row".into());
+    let Some((_, subjects, role)) = BENCHMARKS.into_iter().find(|(name, ..)| *name == way) else {
+        bail!("{way}: no benchmark is named for it");
     };
     let rows = results["rows"].as_array().context("the results have no rows")?;
+    let medians: Vec<_> =
+        subjects.iter().map(|subject| median(rows, subject, role)).collect::<Result<_>>()?;
+    if medians.iter().all(Option::is_none) {
+        return Ok(NOT_RECORDED.into());
+    }
+    let costs = subjects.iter().zip(medians).map(|(subject, median)| {
+        let cost = median.unwrap_or_else(|| NOT_RECORDED.into());
+        if subjects.len() > 1 { format!("{subject}: {cost}") } else { cost }
+    });
+    Ok(costs.collect::<Vec<_>>().join("; "))
+}
+
+/// The median of one row, in microseconds, if the run has it: for 4 KiB, which is what the page says.
+fn median(rows: &[Value], subject: &str, role: &str) -> Result<Option<String>> {
     let is_it = |row: &&Value| {
         row["question"] == "hand-over"
             && row["subject"] == subject
             && row["role"] == role
             && row["size"] == 4096
     };
-    let median = rows.iter().find(is_it).and_then(|row| row["median"].as_f64());
-    let median = median.with_context(|| format!("no benchmark of {subject}"))?;
-    Ok(format!("{:.0} µs", median / 1000.0))
+    let Some(row) = rows.iter().find(is_it) else { return Ok(None) };
+    let median = row["median"].as_f64().with_context(|| format!("the row of {subject} has no median"))?;
+    Ok(Some(format!("{:.0} µs", median / 1000.0)))
 }
 
 fn code(name: &str) -> String {
@@ -107,11 +159,19 @@ mod tests {
                        the receiver's table full  lost\n";
         let results = r#"{"rows": [{"question": "hand-over", "subject": "memfd, by SCM_RIGHTS", "role": "ours",
                           "size": 4096, "median": 41447.5}]}"#;
-        let made = table(printed, results).expect("a table");
-        let row = "| `SCM_RIGHTS` | the holder, by giving | none | the same | yes | no | lost | 41 µs |";
-        assert_eq!(made.lines().nth(2), Some(row));
-        for broken in [printed.replace("nothing arrives", "who knows"), printed.replace("close-on-exec", "x")]
-        {
+        let row = |results: &str| {
+            let made = table(printed, results).expect("a table");
+            made.lines().nth(2).expect("a row").to_owned()
+        };
+        let cells = "| `SCM_RIGHTS` | the holder, by giving | none | the same | yes | no | lost |";
+        assert_eq!(row(results), format!("{cells} 41 µs |"));
+        assert_eq!(
+            row(&results.replace("by SCM", "by no SCM")),
+            format!("{cells} not in the recorded run |")
+        );
+        let broken =
+            [("nothing arrives", "who knows"), ("close-on-exec", "x"), ("SCM_RIGHTS", "carrier pigeon")];
+        for broken in broken.map(|(word, other)| printed.replace(word, other)) {
             assert!(table(&broken, results).is_err());
         }
     }

@@ -16,6 +16,9 @@
 //! * [`quoted`] - the three above, for every example.
 //! * [`picture`] - transactions of the simulated driver as drawings.
 //! * [`handover`] - the ways to hand a descriptor over as a table.
+//! * [`descriptors`] - the pictures of the chapters on descriptors, from what their examples printed.
+//! * [`differences`] - where a region answers otherwise than ashmem's driver, as a table.
+//! * [`benchmarks`] - the recorded run of the benchmarks as tables and plots.
 //! * [`generated`] - the files that programs here make: pictures and tables.
 //! * [`pages`] - the rules for the pages: nothing missing, nothing unquoted, nothing dead.
 //! * [`render`] - mdBook as a library.
@@ -38,6 +41,11 @@ pub mod quoted;
 pub mod picture;
 
 pub mod handover;
+
+pub mod descriptors;
+
+pub mod benchmarks;
+pub mod differences;
 
 pub mod generated;
 

@@ -7,10 +7,12 @@ use std::process::Command;
 use book::workspace;
 
 /// The files that may hold `unsafe`, each with the promise that it exists to make.
-const UNSAFE_FILES: [(&str, &str); 36] = [
+const UNSAFE_FILES: &[(&str, &str)] = &[
     ("benches/src/floor/futex.rs", "the raw floor: futex(2)"),
     ("benches/src/floor/memfd.rs", "the raw floor: memfd_create(2), fcntl(2)"),
     ("benches/src/floor/memory.rs", "the raw floor: mmap(2), and memory through raw pointers"),
+    ("benches/src/floor/posix.rs", "the raw floor: shm_open(3)"),
+    ("benches/src/floor/process.rs", "the raw floor: fork(2), pidfd_getfd(2)"),
     ("benches/src/floor/socket.rs", "the raw floor: sendmsg(2), recvmsg(2)"),
     ("benches/src/floor/system_v.rs", "the raw floor: shmget(2), shmat(2), shmctl(2)"),
     ("binder-sim/src/client.rs", "ioctl(2) on the device, with pointers to its arguments"),
@@ -18,24 +20,41 @@ const UNSAFE_FILES: [(&str, &str); 36] = [
     ("binder-sim/tests/kernel/actor.rs", "numbers that a script opens and closes as it likes"),
     ("binder-sim/tests/kernel/arena.rs", "memory that ends where a script says"),
     ("binder-sim/tests/kernel/main.rs", "fork(2) of a program with one thread"),
+    ("benches/src/peers/shared_memory.rs", "a peer whose memory is reached through a raw pointer"),
+    ("book/examples/who_counts.rs", "mallinfo2(3), which no crate wraps"),
     ("book/program/sys.rs", "close_range(2) is wrapped by no crate"),
     ("fd-shm/examples/fd_01_shrink_under_the_reader.rs", "a plain reader's look at memory that is cut"),
     ("fd-shm/examples/fd_06_out_of_range.rs", "a plain reader's look behind the end of a file"),
     ("fd-shm/examples/fd_07_maps_lines.rs", "a private mapping, to show that it shares nothing"),
     ("fd-shm/examples/fd_08_server_client_broken.rs", "a private mapping, to show that it shares nothing"),
+    ("fd-shm/examples/fd_15_fork.rs", "fork(2) is what it shows, and is unsafe in Rust"),
     ("fd-shm/examples/fd_21_robust_mutex.rs", "the promise that only trusted peers have the mutex"),
     ("fd-shm/examples/fd_22_lock_for_strangers.rs", "that promise, broken to show what it is for"),
+    ("fd-shm/examples/fd_31_ashmem_mask.rs", "a mapping whose rights are then raised"),
+    ("fd-shm/examples/fd_38_no_substitute.rs", "a raw mapping: stores into it, and madvise(2)"),
+    ("fd-shm/src/ashmem/device.rs", "the ioctls of /dev/ashmem, which no crate wraps, and its mappings"),
     ("fd-shm/src/copy.rs", "bulk copies that the compiler cannot see"),
     (
         "fd-shm/src/handover/inherit.rs",
         "what may run between fork and exec, and whose an inherited number is",
     ),
+    ("fd-shm/src/handover/recvmsg.rs", "an owner for every descriptor that recvmsg(2) installs"),
+    ("fd-shm/src/lock/pthread.rs", "pthread_mutex_init(3), pthread_mutex_clocklock(3), which no crate wraps"),
     ("fd-shm/src/lock/robust.rs", "pthread's mutex in memory that only trusted peers write"),
     ("fd-shm/src/mapping.rs", "the promise that a mapping stays mapped"),
     ("fd-shm/src/shareable.rs", "the promise that a type may lie in shared memory"),
     ("fd-shm/src/sys.rs", "kcmp(2) is wrapped by no crate"),
+    ("fd-shm/tests/exercises.rs", "a private mapping, to tell it from a shared one"),
+    ("fd-shm/tests/exercises_locks.rs", "the promise that only this program has the mutex"),
+    (
+        "fd-shm/tests/ashmem/raw.rs",
+        "fork(2), personality(2), bad pointers, and memory whose touch may be a signal",
+    ),
     ("fd-shm/tests/lock.rs", "fork(2), and fcntl(F_SETLEASE), which no crate wraps"),
+    ("fd-shm/tests/purgeable.rs", "fork(2)"),
+    ("fd-shm/tests/slot_lock.rs", "fork(2)"),
     ("fd-shm/tests/robust_mutex.rs", "the promise that only this program has the mutex"),
+    ("fd-shm/tests/scm_rights.rs", "setsockopt(SO_PASSPIDFD), which no crate wraps"),
     ("sysv-shm/examples/sysv_02_private_over_fork.rs", "fork(2) is what it shows, and is unsafe in Rust"),
     ("sysv-shm/src/attachment.rs", "the promise that the head of an attachment is a `T`"),
     ("sysv-shm/src/copy.rs", "bulk copies that the compiler cannot see"),
@@ -60,10 +79,10 @@ const MOST_LINES: usize = 400;
 /// A part that outgrows its number is cut down, or the number is raised here with its reason.
 const BUDGETS: [(&str, usize); 5] = [
     ("sysv-shm/src", 2800), // segments, semaphores, who uses them and what is left; a third says what an errno means
-    ("fd-shm/src", 3000),   // regions, every way to hand one over, locks, and all of ashmem
+    ("fd-shm/src", 4800), // every way to hand a region over, locks; half is ashmem: pure, its real calls, in the region
     ("binder-sim/src", 10000), // the driver whole, its world, the wire, scripts as text, and a client of a real device
-    ("benches/src", 3000),    // each question twice, through the library and in raw system calls
-    ("book/program", 2000),   // the book's pipeline, the rules for its pages, and its pictures and tables
+    ("benches/src", 5500), // nine questions, each through the library, in raw system calls and beside its peers; the report
+    ("book/program", 2600), // the book's pipeline, the rules for its pages, and the pictures and tables of nearly every chapter
 ];
 // ANCHOR_END: budgets
 

@@ -4,13 +4,15 @@
 //!
 //! What to look for: the owner dies with the money in nobody's hands. The next one is not kept waiting and not
 //! let in as if nothing had happened: it is told, and repairs before it says so. Who unlocks without saying so
-//! has closed the account for everybody.
+//! has closed the account for everybody. None of this helps against an owner that lives and stays inside: that
+//! takes a limit on the wait.
 
 #![allow(unsafe_code)] // a promise for each process: only trusted peers have the mutex
 
 use std::error::Error;
 use std::os::fd::AsFd;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::time::Duration;
 
 use fd_shm::lock::RobustMutex;
 use fd_shm::{scm_rights, shareable};
@@ -48,6 +50,36 @@ fn owner() -> Result<()> {
 }
 // ANCHOR_END: owner
 
+// ANCHOR: limit
+/// Asks with a limit while a living owner is inside and does nothing; then the owner goes on.
+fn limit(account: &RobustMutex<Account>) -> Result<()> {
+    let idler = start(role("idler"))?;
+    scm_rights::send(&idler.socket, &[0], &[account.as_fd()])?;
+    wait(&idler.socket)?;
+    let refused = account.lock_timeout(Duration::from_millis(20)).err().ok_or("let in beside the owner")?;
+    tell("heir", refused);
+    go(&idler.socket)?;
+    tell("idler", idler.end()?);
+    let inside = account.lock_timeout(Duration::from_secs(60))?;
+    tell("heir", format!("is inside; owner died: {}", inside.owner_died()));
+    Ok(())
+}
+
+/// Is inside, and waits there for somebody who will not say anything for a while.
+fn idler() -> Result<()> {
+    let socket = other::socket()?;
+    let [descriptor] = scm_rights::receive(&socket, &mut [0], 1)?.into_exactly()?;
+    // SAFETY: as for the owner.
+    let account = unsafe { RobustMutex::<Account>::from_fd(descriptor) }?;
+    let inside = account.lock()?;
+    tell("idler", "is inside, and waits there for something else");
+    go(&socket)?;
+    wait(&socket)?;
+    drop(inside);
+    Ok(())
+}
+// ANCHOR_END: limit
+
 // ANCHOR: heir
 /// Waits for the mutex that the owner holds, and is told how it got it.
 fn heir(account: &RobustMutex<Account>, repairs: bool) -> Result<()> {
@@ -61,7 +93,7 @@ fn heir(account: &RobustMutex<Account>, repairs: bool) -> Result<()> {
     if repairs {
         inside.right.store(100 - left, Relaxed);
         inside.make_consistent()?;
-        tell("heir", format!("repairs: {left} + {}, and says that it did", 100 - left));
+        tell("heir", format!("repairs: {left} + {}, says that it did, and unlocks", 100 - left));
     } else {
         tell("heir", "looks away, and unlocks");
     }
@@ -82,13 +114,16 @@ fn both() -> Result<()> {
         account.lock()?.left.store(100, Relaxed);
         heir(&account, repairs)?;
     }
-    Ok(())
+    println!("\nThe owner lives, and does not come to its unlock:");
+    // SAFETY: as above.
+    limit(&unsafe { RobustMutex::<Account>::create("account") }?)
 }
 
 fn main() -> Result<()> {
     match std::env::args().nth(1).as_deref() {
         None => both(),
         Some("owner") => owner(),
-        Some(role) => Err(format!("no role {role}: owner, or nothing for both").into()),
+        Some("idler") => idler(),
+        Some(role) => Err(format!("no role {role}: owner, idler, or nothing for both").into()),
     }
 }

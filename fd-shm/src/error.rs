@@ -67,6 +67,16 @@ pub(crate) enum Kind {
     TableFull,
     /// A lock that somebody else held for all of the time given.
     TimedOut,
+    /// A memory file whose content was taken while it was unpinned.
+    Purged,
+    /// A memory file that is not mapped any more.
+    Deactivated,
+    /// A write to what is mapped for reading.
+    ReadOnly,
+    /// What a region says of its pins makes no sense.
+    Damaged,
+    /// This system has no ashmem driver.
+    NoDriver,
     /// A robust mutex that nobody can ever lock again.
     NotRecoverable,
 }
@@ -97,6 +107,14 @@ impl Error {
     /// The same error, explained better: the caller has looked closer.
     pub(crate) fn because(self, kind: Kind, meaning: impl Into<Cow<'static, str>>) -> Self {
         Self { kind, meaning: meaning.into(), ..self }
+    }
+
+    /// A refusal by this crate, said of the call that its user made; the kernel's is of the call that it refused.
+    pub(crate) fn of(self, call: impl FnOnce() -> String) -> Self {
+        match self.errno {
+            None => Self { call: call(), ..self },
+            Some(_) => self,
+        }
     }
 
     /// The kernel's error number, if it was the kernel that refused.
@@ -179,6 +197,32 @@ impl Error {
     /// Whether the robust mutex is lost for good: an owner died inside, and the next one did not repair.
     pub fn is_not_recoverable(&self) -> bool {
         self.kind == Kind::NotRecoverable
+    }
+
+    /// Whether a memory file was purged while it was allowed: told once, after which it reads as zeros.
+    pub fn is_purged(&self) -> bool {
+        self.kind == Kind::Purged
+    }
+
+    /// Whether a memory file was used after it had been deactivated.
+    pub fn is_deactivated(&self) -> bool {
+        self.kind == Kind::Deactivated
+    }
+
+    /// Whether something was written that is mapped for reading alone.
+    pub fn is_read_only(&self) -> bool {
+        self.kind == Kind::ReadOnly
+    }
+
+    /// Whether a peer has written nonsense over what a region says of its pins. The data can still be used, and
+    /// pins cannot.
+    pub fn is_damaged(&self) -> bool {
+        self.kind == Kind::Damaged
+    }
+
+    /// Whether this system has no ashmem driver.
+    pub fn is_no_driver(&self) -> bool {
+        self.kind == Kind::NoDriver
     }
 
     /// Whether a non-blocking socket had nothing to give, or no room: EAGAIN.

@@ -2,8 +2,9 @@
 
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
-use rustix::fs::{FileType, OFlags, Stat};
+use rustix::fs::{FileType, Mode, OFlags, Stat};
 
+use crate::ashmem::{Device, Layout, Prot, is_device};
 use crate::error::{Error, Kind, Result};
 use crate::mapping::{Mapping, ReadMapping};
 use crate::seals::{self, Seals};
@@ -15,6 +16,39 @@ const SMALL_BLOCK: u64 = 4096;
 /// `f_type` of hugetlbfs, from `linux/magic.h`.
 const HUGETLBFS_MAGIC: u64 = 0x9584_58f6;
 
+/// The mode bit of a memory file that keeps pins behind its data. On a file it means nothing to Linux, a new
+/// file does not have it, and it is in what `fstat` says anyhow.
+pub(crate) const KEEPS_PINS: Mode = Mode::SVTX;
+
+/// Who keeps a region's pins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Keeper {
+    /// Nobody: all of it is always pinned.
+    Nobody,
+    /// Its holders, in its own file, which is longer than its data.
+    Holders(Layout),
+    /// The driver that it is a region of.
+    Driver,
+}
+
+impl Keeper {
+    /// How much of a file of `len` bytes is data.
+    const fn data_len(self, len: usize) -> usize {
+        match self {
+            Self::Holders(layout) => layout.len(),
+            Self::Nobody | Self::Driver => len,
+        }
+    }
+
+    /// How long the file of `len` bytes of data is.
+    pub(crate) fn file_len(self, len: usize) -> usize {
+        match self {
+            Self::Holders(layout) => layout.file_len(),
+            Self::Nobody | Self::Driver => len,
+        }
+    }
+}
+
 /// A memory region that nobody, in any process, can make smaller.
 ///
 /// A mapping is a promise of memory; whoever can shrink the file can break it, and the next touch is SIGBUS.
@@ -25,8 +59,9 @@ const HUGETLBFS_MAGIC: u64 = 0x9584_58f6;
 ///
 /// # Invariants
 ///
-/// * The file is a memory file with F_SEAL_SHRINK, on tmpfs, and has at least `len` bytes; seals are never
-///   taken away, so this stays true whatever any process does.
+/// * The file is a memory file with F_SEAL_SHRINK, on tmpfs, and has at least `len` bytes (and those of the
+///   layout of `keeper`); seals are never taken away, so this stays true whatever any process does. Or it is a
+///   region of the ashmem driver that has been mapped, whose size is fixed since.
 /// * `len` is above 0.
 /// * The descriptor is open for reading.
 ///
@@ -39,10 +74,13 @@ pub struct FixedFd {
     fd: OwnedFd,
     /// The size when it was checked; the file may have grown since, unless that is sealed as well.
     len: usize,
+    /// Who keeps its pins.
+    keeper: Keeper,
 }
 
 impl FixedFd {
-    /// Checks that `fd` is a memory region which nobody can shrink.
+    /// Checks that `fd` is a memory region which nobody can shrink. A region of the ashmem driver is mapped once,
+    /// for a moment and without access, which fixes its size.
     ///
     /// A descriptor that is refused is closed; keep a `try_clone` to look at it afterwards.
     ///
@@ -68,10 +106,14 @@ impl FixedFd {
         check_access(&fd)?;
         // The seals before the size: once the shrink seal has been seen, the size that follows can only be
         // too small.
-        let sealed = seals::get(&fd).map_err(|refused| match stat(&fd) {
-            Ok(found) => refused.because(Kind::NotARegion, not_memory(&found)),
-            Err(_) => refused,
-        })?;
+        let sealed = match seals::get(&fd) {
+            Ok(sealed) => sealed,
+            Err(refused) => match stat(&fd) {
+                Ok(found) if is_device(&found) => return Self::of_driver(fd),
+                Ok(found) => return Err(refused.because(Kind::NotARegion, not_memory(&found))),
+                Err(_) => return Err(refused),
+            },
+        };
         if !sealed.contains(Seals::SHRINK) {
             let text = "F_SEAL_SHRINK is missing: a holder could cut it under a mapping";
             return Err(Error::refused(call(), Kind::Shrinkable, text));
@@ -84,17 +126,40 @@ impl FixedFd {
             }
             // INVARIANT: readable, sealed against shrinking, of small pages, and not empty, by the checks
             // above.
-            Ok(len) => Ok(Self { fd, len }),
+            Ok(len) => {
+                let fixed =
+                    sealed.contains(Seals::GROW) && Mode::from_raw_mode(found.st_mode).contains(KEEPS_PINS);
+                let keeper = Layout::of_file(len).filter(|_| fixed).map_or(Keeper::Nobody, Keeper::Holders);
+                Ok(Self { fd, len: keeper.data_len(len), keeper })
+            }
             Err(_) => Err(Error::refused(call(), Kind::NotARegion, "larger than this process can address")),
         }
     }
 
     /// Takes a descriptor that this crate has just made, of `len` bytes and with F_SEAL_SHRINK: nothing is
     /// left to check.
-    pub(crate) fn just_sealed(fd: OwnedFd, len: usize) -> Self {
-        // INVARIANT: the only caller made the file (readable, of small pages), sized it above 0, and then
-        // sealed it.
-        Self { fd, len }
+    pub(crate) fn just_sealed(fd: OwnedFd, len: usize, keeper: Keeper) -> Self {
+        // INVARIANT: the only caller made the file (readable, of small pages), sized it above 0 as the keeper
+        // needs it, and then sealed it.
+        Self { fd, len, keeper }
+    }
+
+    /// Takes a region of the ashmem driver, and fixes its size.
+    pub(crate) fn of_driver(fd: OwnedFd) -> Result<Self> {
+        let device = Device::of(fd.as_fd());
+        let call = || format!("FixedFd::new({})", fd.as_raw_fd());
+        // The size after the freezing: what it is then, it stays.
+        let len = device.freeze().and_then(|()| device.size()).map_err(|errno| {
+            Error::system(call(), errno as i32, &[])
+                .because(Kind::NotARegion, "an ashmem region without a size")
+        })?;
+        // INVARIANT: readable (its caller has seen to that), mapped once, and of a size that could be mapped.
+        Ok(Self { fd, len, keeper: Keeper::Driver })
+    }
+
+    /// Who keeps its pins.
+    pub(crate) fn keeper(&self) -> Keeper {
+        self.keeper
     }
 
     /// The number of bytes, as it was when the descriptor was checked. It is not rounded up to pages.
@@ -109,7 +174,14 @@ impl FixedFd {
     ///
     /// None known.
     pub fn seals(&self) -> Result<Seals> {
-        seals::get(&self.fd)
+        if self.keeper != Keeper::Driver {
+            return seals::get(&self.fd);
+        }
+        // The driver's words for it.
+        let mask = Device::of(self.as_fd()).prot_mask();
+        let read_only = mask.is_ok_and(|mask| !mask.contains(Prot::WRITE));
+        let size = Seals::SHRINK | Seals::GROW;
+        Ok(if read_only { size | Seals::FUTURE_WRITE } else { size })
     }
 
     /// `mmap(PROT_READ | PROT_WRITE, MAP_SHARED)` - maps all of it, with a `T` at its beginning.

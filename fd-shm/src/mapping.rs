@@ -17,7 +17,7 @@ use std::fmt;
 use std::io;
 use std::marker::PhantomData;
 use std::ops::Deref;
-use std::os::fd::{AsFd, AsRawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 
 use memmap2::{MmapOptions, MmapRaw};
 use nix::errno::Errno;
@@ -46,8 +46,8 @@ const MMAP: Meanings = &[
 ///
 /// # Invariants
 ///
-/// * `raw` maps a region that can never shrink, from its first byte on, so all of `raw.len()` bytes can be
-///   touched for as long as this lives, by the invariants of [`FixedFd`].
+/// * `raw` maps a region that can never shrink, or a part of one, so all of `raw.len()` bytes can be touched for
+///   as long as this lives, by the invariants of [`FixedFd`].
 /// * The first `size_of::<T>()` bytes, for the `T` that it was made for, are inside, and are reached as that
 ///   `T` alone.
 /// * `tail` is at most `raw.len()`, and at or after the end of that `T`.
@@ -65,18 +65,33 @@ impl Pages {
         map: impl FnOnce(&MmapOptions) -> io::Result<MmapRaw>,
         prot: &str,
     ) -> Result<Self> {
+        Self::of_part::<T>(region.as_fd(), 0, region.len(), map, prot)
+    }
+
+    /// Maps `len` bytes from `offset` on, both inside a region that cannot shrink, and `offset` on a page.
+    fn of_part<T: Shareable>(
+        fd: BorrowedFd<'_>,
+        offset: usize,
+        len: usize,
+        map: impl FnOnce(&MmapOptions) -> io::Result<MmapRaw>,
+        prot: &str,
+    ) -> Result<Self> {
         // A mapping begins on a page, so this is what makes the head aligned. Checked when `T` is compiled.
         const { assert!(align_of::<T>() <= LINE) };
-        let (len, head) = (region.len(), size_of::<T>());
-        let call = || format!("mmap({len}, {prot}, MAP_SHARED, {})", region.as_fd().as_raw_fd());
+        let head = size_of::<T>();
+        let call = || match (fd.as_raw_fd(), offset) {
+            (fd, 0) => format!("mmap({len}, {prot}, MAP_SHARED, {fd})"),
+            (fd, offset) => format!("mmap({len}, {prot}, MAP_SHARED, {fd}, {offset})"),
+        };
         if head > len {
             let text = format!("the region is too small: its head needs {head} bytes");
             return Err(Error::refused(call(), Kind::OutOfBounds, text));
         }
-        let raw = map(MmapOptions::new().len(len)).map_err(|e| match e.raw_os_error() {
-            Some(errno) => Error::system(call(), errno, MMAP),
-            None => Error::refused(call(), Kind::BadInput, e.to_string()),
-        })?;
+        let raw =
+            map(MmapOptions::new().offset(offset as u64).len(len)).map_err(|e| match e.raw_os_error() {
+                Some(errno) => Error::system(call(), errno, MMAP),
+                None => Error::refused(call(), Kind::BadInput, e.to_string()),
+            })?;
         // INVARIANT: `region` cannot shrink, `head` fits, and rounding up keeps the tail behind the head.
         Ok(Self { raw, tail: head.next_multiple_of(LINE).min(len) })
     }
@@ -166,6 +181,14 @@ impl<T: Shareable> Mapping<T> {
     pub(crate) fn new(region: &FixedFd) -> Result<Self> {
         let fd = region.as_fd().as_raw_fd();
         let pages = Pages::new::<T>(region, |options| options.map_raw(fd), "PROT_READ | PROT_WRITE")?;
+        Ok(Self { pages, head: PhantomData })
+    }
+
+    /// Maps a part of a region for this crate's own use: `len` bytes from `offset` on, both within what
+    /// cannot shrink, and `offset` on a page.
+    pub(crate) fn of_part(fd: BorrowedFd<'_>, offset: usize, len: usize) -> Result<Self> {
+        let map = |options: &MmapOptions| options.map_raw(fd.as_raw_fd());
+        let pages = Pages::of_part::<T>(fd, offset, len, map, "PROT_READ | PROT_WRITE")?;
         Ok(Self { pages, head: PhantomData })
     }
 
@@ -262,6 +285,12 @@ impl<T: Shareable> ReadMapping<T> {
         let fd = region.as_fd().as_raw_fd();
         let pages = Pages::new::<T>(region, |options| options.map_raw_read_only(fd), "PROT_READ")?;
         Ok(Self { pages, head: PhantomData })
+    }
+
+    /// Maps a part of a region, as `Mapping::of_part` does.
+    pub(crate) fn of_part(fd: BorrowedFd<'_>, offset: usize, len: usize) -> Result<Self> {
+        let map = |options: &MmapOptions| options.map_raw_read_only(fd.as_raw_fd());
+        Ok(Self { pages: Pages::of_part::<T>(fd, offset, len, map, "PROT_READ")?, head: PhantomData })
     }
 
     /// The number of bytes of the region: its real length, not rounded up to pages.

@@ -7,7 +7,8 @@ use std::sync::atomic::{
     AtomicI8, AtomicI16, AtomicI32, AtomicI64, AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering, fence,
 };
 
-use crate::lock::LockWord;
+use crate::ashmem::{PinTable, RECENT};
+use crate::lock::{LockWord, SlotWord};
 
 /// A type that may live in memory which other processes write at any moment.
 ///
@@ -256,6 +257,17 @@ macro_rules! shareable {
 
 // Here, since the macro's `unsafe impl` counts as this crate's own where the crate itself uses it.
 crate::shareable!(LockWord { state: AtomicU32 });
+crate::shareable!(SlotWord { state: AtomicU32 });
+crate::shareable!(PinTable {
+    lock: SlotWord,
+    generation: AtomicU32,
+    used: AtomicU32,
+    pending: AtomicU32,
+    first: AtomicU32,
+    end: AtomicU32,
+    slots: [AtomicU32; 2],
+    recent: [AtomicU32; RECENT as usize]
+});
 
 #[cfg(test)]
 mod tests {

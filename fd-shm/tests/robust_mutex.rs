@@ -3,16 +3,17 @@
 #![allow(unsafe_code)]
 
 use std::fmt::Write;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::time::{Duration, Instant};
 use std::{env, fs, io, thread};
 
 use fd_shm::lock::RobustMutex;
 use fd_shm::{Region, shareable};
 use nix::sys::signal::{self, raise};
-use rustix::process::{Pid, WaitOptions, waitpid};
+use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
 
 #[path = "support/alone.rs"]
 mod alone;
@@ -33,14 +34,18 @@ fn ledger() -> RobustMutex<Ledger> {
     unsafe { RobustMutex::create("ledger") }.expect("a mutex")
 }
 
+/// Inside libc, where no child can stop itself: it is seen from outside that it sleeps.
+const ASLEEP: &str = "asleep, while another has it";
+
 fn reach(point: &str) {
     if env::var(STOP).is_ok_and(|stop| stop == point) {
         raise(signal::SIGSTOP).expect("this thread can be stopped");
     }
 }
 
-const POINTS: [&str; 6] = [
+const POINTS: [&str; 7] = [
     "before it asks",
+    ASLEEP,
     "inside, nothing written",
     "inside, half an update",
     "inside, a whole update",
@@ -91,7 +96,11 @@ fn after_a_kill(point: &str, repair: bool) -> (&'static str, &'static str) {
     if point.starts_with("told") {
         killed_at(&ledger, "inside, half an update");
     }
-    killed_at(&ledger, point);
+    if point == ASLEEP {
+        killed_asleep(&ledger);
+    } else {
+        killed_at(&ledger, point);
+    }
     let mut inside = ledger.try_lock().expect("free, or left by the dead");
     if !inside.owner_died() {
         assert!(inside.make_consistent().expect_err("nothing to repair").is_bad_input());
@@ -120,20 +129,53 @@ fn after_a_kill(point: &str, repair: bool) -> (&'static str, &'static str) {
 
 /// Starts a child, waits until it has stopped at `point`, and kills it.
 fn killed_at(ledger: &RobustMutex<Ledger>, point: &str) {
+    stopped_at(ledger, point).end();
+}
+
+/// Kills a child that sleeps for the mutex, which this thread has.
+fn killed_asleep(ledger: &RobustMutex<Ledger>) {
+    let inside = ledger.lock().expect("a new mutex");
+    let child = stopped_at(ledger, "before it asks");
+    kill_process(Pid::from_child(&child.0), Signal::CONT).expect("a child that is there");
+    // From its stop on, it sleeps nowhere but there.
+    while !child.sleeps() {
+        thread::yield_now();
+    }
+    child.end();
+    drop(inside);
+}
+
+/// Starts a child, and waits until it has stopped at `point`.
+fn stopped_at(ledger: &RobustMutex<Ledger>, point: &str) -> Killed {
     let descriptor: OwnedFd = ledger.as_fd().try_clone_to_owned().expect("dup");
     let mut command = Command::new(env::current_exe().expect("this program has a path"));
     command.args(["a_kill_at_every_point_tells_the_next_what_the_table_says", "--exact", "--nocapture"]);
     let child = command.env(STOP, point).stdin(descriptor).stdout(Stdio::null()).spawn();
-    let mut child = Killed(child.expect("a second process"));
+    let child = Killed(child.expect("a second process"));
     let status = waitpid(Some(Pid::from_child(&child.0)), WaitOptions::UNTRACED);
     let status = status.expect("a child").expect("no WNOHANG").1;
     assert!(status.stopped(), "it ended before {point}: {status:?}");
-    child.0.kill().expect("a child that is there");
-    child.0.wait().expect("it ends");
+    child
 }
 
 /// Killed and reaped when dropped.
 struct Killed(Child);
+
+impl Killed {
+    /// Whether every thread of it sleeps.
+    fn sleeps(&self) -> bool {
+        let folder = fs::read_dir(format!("/proc/{}/task", self.0.id())).expect("a child that is there");
+        folder.flatten().all(|task| {
+            let stat = fs::read_to_string(task.path().join("stat")).unwrap_or_default();
+            stat.rsplit(") ").next().is_some_and(|rest| rest.starts_with('S'))
+        })
+    }
+
+    fn end(mut self) {
+        self.0.kill().expect("a child that is there");
+        self.0.wait().expect("it ends");
+    }
+}
 
 impl Drop for Killed {
     fn drop(&mut self) {
@@ -159,6 +201,33 @@ fn a_thread_that_ends_inside_counts_as_a_death_and_the_page_stays() {
     drop(ledger);
     let another = self::ledger();
     drop(another.lock().expect("another mutex"));
+}
+
+#[test]
+fn a_wait_with_a_limit_ends_and_hears_of_a_death_like_any_other() {
+    let ledger = ledger();
+    let soon = Duration::from_millis(5);
+    let inside = ledger.lock_timeout(Duration::ZERO).expect("a new mutex, asked once");
+    let checked = ledger.lock_timeout(soon).expect_err("held by this thread");
+    assert_eq!(checked.raw_os_error(), Some(libc::EDEADLK));
+    let began = Instant::now();
+    let refused = thread::scope(|scope| {
+        scope.spawn(|| ledger.lock_timeout(soon).expect_err("held")).join().expect("it ends")
+    });
+    assert!(refused.is_timed_out() && began.elapsed() >= soon, "{refused}");
+    let number = ledger.as_fd().as_raw_fd();
+    let text = format!(
+        "pthread_mutex_clocklock(descriptor {number}, 5ms): ETIMEDOUT, somebody else held it all the while"
+    );
+    assert_eq!(refused.to_string(), text);
+    drop(inside);
+    thread::scope(|scope| {
+        let owner = || std::mem::forget(ledger.lock_timeout(Duration::MAX).expect("free, and no limit"));
+        scope.spawn(owner).join().expect("it ends");
+    });
+    let mut inside = ledger.lock_timeout(Duration::from_secs(60)).expect("left by the dead");
+    assert!(inside.owner_died());
+    inside.make_consistent().expect("held, after a death");
 }
 
 #[test]

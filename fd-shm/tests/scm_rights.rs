@@ -1,6 +1,8 @@
 //! Handing over by SCM_RIGHTS, above all where it goes wrong: each failure is an error, and nothing stays
 //! open.
 
+#![allow(unsafe_code)]
+
 use std::fs::File;
 use std::io::{PipeReader, Read, Write};
 use std::net::TcpListener;
@@ -198,6 +200,45 @@ fn a_datagram_longer_than_the_buffer_is_truncated_and_its_descriptors_are_closed
             refused.to_string().ends_with("longer than the buffer; its 2 descriptors are closed"),
             "{refused}"
         );
+    });
+}
+
+/// `SO_PASSPIDFD` of `asm-generic/socket.h`: no crate here has it.
+const SO_PASSPIDFD: i32 = 76;
+
+/// Asks for a pidfd of the sender beside each message; whether this kernel knows of that (Linux 6.5).
+fn wants_pidfds(socket: &impl AsRawFd) -> bool {
+    let yes = 1_i32;
+    // SAFETY: reads one `int`, which lives until the call is over.
+    let set = unsafe {
+        libc::setsockopt(socket.as_raw_fd(), libc::SOL_SOCKET, SO_PASSPIDFD, (&raw const yes).cast(), 4)
+    };
+    set == 0
+}
+
+#[test]
+fn a_pidfd_that_the_socket_brings_beside_the_message_is_closed() {
+    alone::alone("a_pidfd_that_the_socket_brings_beside_the_message_is_closed", || {
+        let (ours, theirs) = UnixStream::pair().expect("a pair of sockets");
+        if !wants_pidfds(&theirs) {
+            let skipped = b"skipped a_pidfd_that_the_socket_brings: no SO_PASSPIDFD before Linux 6.5\n";
+            return std::io::stderr().write_all(skipped).expect("standard error");
+        }
+        rustix::net::sockopt::set_socket_passcred(&theirs, true).expect("credentials as well");
+        for count in [0, 1, MAX_DESCRIPTORS] {
+            send(&ours, b"x", &many(&null(), count)).expect("sent");
+            let message = receive(&theirs, &mut [0; 1], MAX_DESCRIPTORS).expect("received");
+            assert_eq!((message.len, message.descriptors.len()), (1, count));
+        }
+
+        // In a full table not even the pidfd has room: the kernel puts an errno in its place.
+        send(&ours, b"x", &[]).expect("sent");
+        let limits = getrlimit(Resource::Nofile);
+        let room = lowest_free_descriptor();
+        setrlimit(Resource::Nofile, Rlimit { current: Some(room), ..limits }).expect("fewer");
+        let message = receive(&theirs, &mut [0; 1], 1);
+        setrlimit(Resource::Nofile, limits).expect("as before");
+        assert_eq!(message.expect("nothing that was sent is lost").descriptors.len(), 0);
     });
 }
 

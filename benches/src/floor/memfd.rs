@@ -27,6 +27,20 @@ fn open(name: &CStr, flags: u32) -> Result<OwnedFd, Failure> {
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
+/// `memfd_create`, `ftruncate`: memory of `size` bytes that anybody who holds it may cut or lengthen.
+pub(crate) fn create_unsealed(name: &CStr, size: usize) -> Result<OwnedFd, Failure> {
+    let fd = open(name, libc::MFD_CLOEXEC)?;
+    set_len(&fd, size)?;
+    Ok(fd)
+}
+
+/// `memfd_create`, `ftruncate` in huge pages of 2 MiB.
+pub(crate) fn create_huge(name: &CStr, size: usize) -> Result<OwnedFd, Failure> {
+    let fd = open(name, libc::MFD_CLOEXEC | libc::MFD_HUGETLB | libc::MFD_HUGE_2MB)?;
+    set_len(&fd, size)?;
+    Ok(fd)
+}
+
 /// `memfd_create`, `ftruncate`, `F_ADD_SEALS`: memory of `size` bytes that can neither shrink nor grow.
 pub(crate) fn create(name: &CStr, size: usize) -> Result<OwnedFd, Failure> {
     let fd = open(name, *FLAGS)?;
@@ -39,7 +53,8 @@ pub(crate) fn create(name: &CStr, size: usize) -> Result<OwnedFd, Failure> {
     Ok(fd)
 }
 
-fn set_len(fd: &OwnedFd, size: usize) -> Result<(), Failure> {
+/// `ftruncate(fd, size)`.
+pub(super) fn set_len(fd: &OwnedFd, size: usize) -> Result<(), Failure> {
     let len = libc::off_t::try_from(size).map_err(Failure::step("a size for ftruncate"))?;
     // SAFETY: ftruncate(2) touches no memory; nothing has mapped this file yet.
     if unsafe { libc::ftruncate(fd.as_raw_fd(), len) } < 0 {
@@ -68,6 +83,11 @@ pub(crate) fn map_anonymous(size: usize) -> Result<RawMemory, Failure> {
     mmap(size, libc::MAP_SHARED | libc::MAP_ANONYMOUS, -1)
 }
 
+/// `mmap` with further flags, among them `MAP_POPULATE`.
+pub(crate) fn map_with(fd: BorrowedFd<'_>, size: usize, flags: i32) -> Result<RawMemory, Failure> {
+    mmap(size, libc::MAP_SHARED | flags, fd.as_raw_fd())
+}
+
 fn mmap(size: usize, flags: i32, fd: i32) -> Result<RawMemory, Failure> {
     let access = libc::PROT_READ | libc::PROT_WRITE;
     // SAFETY: without MAP_FIXED the kernel finds a free address, so nothing of ours is replaced.
@@ -75,7 +95,8 @@ fn mmap(size: usize, flags: i32, fd: i32) -> Result<RawMemory, Failure> {
     if base == libc::MAP_FAILED {
         return Err(Failure::last(format!("mmap(NULL, {size}, PROT_READ | PROT_WRITE)")));
     }
-    // SAFETY: just mapped, sealed or anonymous, so of that size for ever; `leave` is munmap's contract.
+    // SAFETY: just mapped, and anonymous, sealed, or cut by nobody here, so of that size for ever; `leave` is
+    // munmap's contract.
     unsafe { RawMemory::new(base, size, leave) }
 }
 

@@ -22,6 +22,14 @@ pub(crate) fn create(key: Option<i32>, size: usize) -> Result<i32, Failure> {
     }
 }
 
+/// `shmget(IPC_PRIVATE, size, SHM_HUGETLB)` - in huge pages of 2 MiB.
+pub(crate) fn create_huge(size: usize) -> Result<i32, Failure> {
+    let flags = libc::IPC_CREAT | libc::SHM_HUGETLB | libc::MAP_HUGE_2MB | 0o600;
+    // SAFETY: shmget(2) touches no memory.
+    let id = unsafe { libc::shmget(libc::IPC_PRIVATE, size, flags) };
+    if id < 0 { Err(Failure::last(format!("shmget(IPC_PRIVATE, {size}, SHM_HUGETLB)"))) } else { Ok(id) }
+}
+
 /// `shmget(key, 0, 0)` - finds the segment that has the key.
 pub(crate) fn find(key: i32) -> Result<i32, Failure> {
     // SAFETY: shmget(2) touches no memory.
@@ -61,6 +69,29 @@ pub(crate) fn remove(id: i32) -> Result<(), Failure> {
     // SAFETY: IPC_RMID takes no buffer.
     let result = unsafe { libc::shmctl(id, libc::IPC_RMID, ptr::null_mut()) };
     if result < 0 { Err(Failure::last(format!("shmctl({id}, IPC_RMID)"))) } else { Ok(()) }
+}
+
+/// `semget(IPC_PRIVATE, 2)` - two semaphores, both at 0, which end only by [`remove_semaphores`].
+pub(crate) fn create_semaphores() -> Result<i32, Failure> {
+    // SAFETY: semget(2) touches no memory.
+    let id = unsafe { libc::semget(libc::IPC_PRIVATE, 2, libc::IPC_CREAT | 0o600) };
+    if id < 0 { Err(Failure::last("semget(IPC_PRIVATE, 2, IPC_CREAT)")) } else { Ok(id) }
+}
+
+/// `semop(id, [(index, by, 0)], 1)` - adds, or waits until it can take away.
+#[inline]
+pub(crate) fn operate(id: i32, index: u16, by: i16) -> Result<(), Failure> {
+    let mut operation = libc::sembuf { sem_num: index, sem_op: by, sem_flg: 0 };
+    // SAFETY: one operation is passed, and one is said to be.
+    let result = unsafe { libc::semop(id, &raw mut operation, 1) };
+    if result < 0 { Err(Failure::last(format!("semop({id}, [({index}, {by})])"))) } else { Ok(()) }
+}
+
+/// `semctl(id, 0, IPC_RMID)` - at once, whoever sleeps on it.
+pub(crate) fn remove_semaphores(id: i32) -> Result<(), Failure> {
+    // SAFETY: IPC_RMID takes no argument.
+    let result = unsafe { libc::semctl(id, 0, libc::IPC_RMID) };
+    if result < 0 { Err(Failure::last(format!("semctl({id}, 0, IPC_RMID)"))) } else { Ok(()) }
 }
 
 /// `shmdt(base)`.

@@ -15,10 +15,13 @@ use crate::floor::socket;
 use crate::measure::Entry;
 
 /// How many go, and the name of that.
-const COUNTS: [(usize, &str); 2] =
-    [(1, "1 fd, there and back"), (scm_rights::MAX_DESCRIPTORS, "253 fds, there and back")];
+const COUNTS: [(usize, &str); 3] = [
+    (1, "1 fd, there and back"),
+    (16, "16 fds, there and back"),
+    (scm_rights::MAX_DESCRIPTORS, "253 fds, there and back"),
+];
 
-/// The ways of both counts.
+/// The ways of each count.
 pub(super) fn entries() -> Result<Vec<Entry>, Failure> {
     let mut entries = Vec::new();
     for (count, name) in COUNTS {

@@ -3,10 +3,17 @@
 
 pub(crate) mod bulk_copy;
 pub(crate) mod descriptors;
+pub(crate) mod first_touch;
 pub(crate) mod hand_over;
+pub(crate) mod hand_over_peer;
+pub(crate) mod inheritance;
 pub(crate) mod joining;
+pub(crate) mod passing;
 pub(crate) mod peer;
 pub(crate) mod ping_pong;
+pub(crate) mod ping_pong_kernel;
+pub(crate) mod ping_pong_peer;
+pub(crate) mod scale;
 pub(crate) mod set_up;
 pub(crate) mod simulated;
 pub(crate) mod throughput;
@@ -14,35 +21,75 @@ pub(crate) mod throughput;
 use crate::Failure;
 use crate::measure::{Effort, Entry};
 use crate::place::Place;
-use crate::report::Question;
+use crate::question::Question;
+use crate::report::Missing;
 use crate::second_process::SecondProcess;
 
-/// The sizes of set-up, joining and hand-over: one page, and enough pages to see what each of them costs.
+/// The sizes of joining and hand-over: one page, and enough pages to see what each of them costs.
 const REGIONS: [usize; 2] = [4 << 10, 1 << 20];
 
-/// Prepares a question: its subjects in groups, each of which is measured in turns.
-///
-/// # Errors
-///
-/// When a subject cannot be prepared.
-pub fn prepare(question: Question, place: Place, effort: Effort) -> Result<Vec<Vec<Entry>>, Failure> {
-    let other = || SecondProcess::start(place);
+/// Subjects that take turns.
+#[derive(Debug, Default)]
+pub struct Group {
+    /// The subjects.
+    pub entries: Vec<Entry>,
+    /// What the machine does not let us measure with them.
+    pub missing: Vec<Missing>,
+}
+
+impl Group {
+    /// Notes what cannot be measured here.
+    fn lacks(&mut self, question: Question, subject: &str, reason: impl Into<String>) {
+        self.missing.push(Missing { question, subject: subject.to_owned(), reason: reason.into() });
+    }
+}
+
+impl From<Vec<Entry>> for Group {
+    fn from(entries: Vec<Entry>) -> Self {
+        Self { entries, missing: Vec::new() }
+    }
+}
+
+/// A group that is yet to be prepared: its memory and its second process stand only while it is measured.
+pub type Preparation = Box<dyn FnOnce() -> Result<Group, Failure>>;
+
+/// The groups of a question. Preparing one fails when a subject cannot be made.
+pub fn prepare(question: Question, place: Place, effort: Effort) -> Vec<Preparation> {
     match question {
-        Question::SetUp => REGIONS.into_iter().map(set_up::entries).collect(),
+        Question::SetUp => set_up::sizes(effort).map(|size| plain(move || set_up::entries(size))).collect(),
         Question::Joining => {
-            let other = other()?;
-            REGIONS.into_iter().map(|size| joining::entries(&other, place, size)).collect()
+            each(REGIONS, move |size| joining::group(&SecondProcess::start(place)?, place, size)).collect()
         }
+        Question::FirstTouch => vec![Box::new(first_touch::group)],
         Question::HandOver => {
-            let other = other()?;
-            let regions = REGIONS.into_iter().map(|size| hand_over::entries(&other, size));
-            regions.chain([descriptors::entries(), simulated::entries()]).collect()
+            let given =
+                REGIONS.map(|size| plain(move || hand_over::entries(&SecondProcess::start(place)?, size)));
+            let inherited = REGIONS.map(|size| plain(move || inheritance::entries(size)));
+            given.into_iter().chain(inherited).chain([plain(descriptors::entries)]).collect()
         }
-        Question::BulkCopy => bulk_copy::sizes(effort.largest).map(bulk_copy::entries).collect(),
-        Question::PingPong => Ok(vec![ping_pong::entries(&other()?)?]),
-        Question::Throughput => {
-            let other = other()?;
-            throughput::sizes(effort).map(|size| throughput::entries(&other, size)).collect()
+        Question::BulkCopy => {
+            bulk_copy::sizes(effort.largest).map(|size| plain(move || bulk_copy::entries(size))).collect()
+        }
+        Question::PingPong => ping_pong::groups(place),
+        Question::Throughput => throughput::sizes(effort)
+            .map(|size| plain(move || throughput::entries(&SecondProcess::start(place)?, size)))
+            .collect(),
+        Question::Scale => each(scale::counts(effort), move |count| scale::group(place, count)).collect(),
+        Question::Simulator => {
+            each(simulated::sizes(effort), |size| simulated::entries(size).map(Group::from)).collect()
         }
     }
+}
+
+/// A preparation that lacks nothing.
+fn plain(entries: impl FnOnce() -> Result<Vec<Entry>, Failure> + 'static) -> Preparation {
+    Box::new(move || entries().map(Group::from))
+}
+
+/// A preparation for each size.
+fn each<S: 'static>(
+    sizes: impl IntoIterator<Item = S>,
+    group: impl Fn(S) -> Result<Group, Failure> + Copy + 'static,
+) -> impl Iterator<Item = Preparation> {
+    sizes.into_iter().map(move |size| -> Preparation { Box::new(move || group(size)) })
 }

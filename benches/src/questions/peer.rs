@@ -18,14 +18,14 @@ where
     E: for<'de> Deserialize<'de> + Serialize,
 {
     let (server, name) = IpcOneShotServer::new().map_err(Failure::step("an ipc-channel server"))?;
-    let part = other.join_server(part, size, name)?;
+    let part = other.join_named(part, size, name)?;
     let (_, ends) = server.accept().map_err(Failure::step("accepting an ipc-channel connection"))?;
     Ok((part, ends))
 }
 
 /// The second process sends the channel ends that it has made for the first.
 pub(super) fn answer<E: Serialize>(given: &mut Given, ends: E) -> Result<(), Failure> {
-    let name = given.server()?;
+    let name = given.name()?;
     let sender = IpcSender::connect(name).map_err(Failure::step("connecting to an ipc-channel server"))?;
     sender.send(ends).map_err(Failure::step("sending the ends of an ipc-channel"))
 }

@@ -4,6 +4,7 @@
 //! far more than its copy, and a region that is never touched has no pages at all. No second process:
 //! nothing is shared yet.
 
+use std::ffi::CString;
 use std::os::fd::AsFd;
 
 use fd_shm::Region;
@@ -12,10 +13,16 @@ use sysv_shm::{Key, Segment};
 
 use crate::Failure;
 use crate::clock::Alone;
-use crate::floor::{memfd, system_v};
-use crate::measure::Entry;
+use crate::floor::{memfd, posix, system_v};
+use crate::measure::{Effort, Entry};
 use crate::memory::RawSegment;
 use crate::payload::pattern;
+
+/// The sizes: from one page to more than any cache holds.
+pub(super) fn sizes(effort: Effort) -> impl Iterator<Item = usize> {
+    let all = [4 << 10, 64 << 10, 1 << 20, 16 << 20, 64 << 20];
+    all.into_iter().filter(move |&size| size as u64 <= effort.largest)
+}
 
 /// The ways of one size.
 pub(super) fn entries(size: usize) -> Result<Vec<Entry>, Failure> {
@@ -25,14 +32,19 @@ pub(super) fn entries(size: usize) -> Result<Vec<Entry>, Failure> {
         Alone(move || work(&bytes))
     };
     let in_bytes = size as u64;
-    Ok(vec![
+    let entries = vec![
         Entry::floor("System V", in_bytes, with(system_v_raw)),
         Entry::ours("System V", in_bytes, with(system_v_ours)),
         Entry::floor("memfd, sealed", in_bytes, with(memfd_raw)),
         Entry::ours("memfd, sealed", in_bytes, with(memfd_ours)),
+        Entry::model("memfd, not sealed", in_bytes, with(unsealed)),
+        Entry::floor("POSIX shared memory", in_bytes, with(posix)),
         Entry::model("mmap, anonymous and shared", in_bytes, with(anonymous)),
         Entry::peer("ipc-channel shared memory", in_bytes, "memfd, sealed", with(peer)),
-    ])
+    ];
+    #[cfg(feature = "peers")]
+    let entries = entries.into_iter().chain(crate::peers::set_up(size)?).collect();
+    Ok(entries)
 }
 
 fn system_v_raw(bytes: &[u8]) -> Result<(), Failure> {
@@ -55,6 +67,20 @@ fn memfd_raw(bytes: &[u8]) -> Result<(), Failure> {
 
 fn memfd_ours(bytes: &[u8]) -> Result<(), Failure> {
     Region::create("ours", bytes.len())?.map::<()>()?.copy_in(0, bytes)?;
+    Ok(())
+}
+
+fn unsealed(bytes: &[u8]) -> Result<(), Failure> {
+    let fd = memfd::create_unsealed(c"floor", bytes.len())?;
+    memfd::map_new(fd.as_fd(), bytes.len())?.write(0, bytes);
+    Ok(())
+}
+
+/// The name is this process's own, and gone again before the mapping is made.
+fn posix(bytes: &[u8]) -> Result<(), Failure> {
+    let name = CString::new(format!("/benches-{}", std::process::id())).map_err(Failure::step("a name"))?;
+    let fd = posix::create(&name, bytes.len())?;
+    memfd::map_new(fd.as_fd(), bytes.len())?.write(0, bytes);
     Ok(())
 }
 

@@ -4,6 +4,8 @@
 //! memory and sums it, as a receiver must that does not trust the sender, and the sum of a batch is
 //! checked. `ipc-channel`'s shared memory is summed in place: that is how it is meant to be used.
 
+use std::hint::black_box;
+use std::ops::Range;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::rc::Rc;
@@ -14,8 +16,8 @@ use ipc_channel::ipc::{
 };
 use rustix::pipe::{PipeFlags, pipe_with};
 
-use super::peer;
-use crate::clock::{Clock, Subject};
+use super::{passing, peer};
+use crate::clock::{Alone, Clock, Subject};
 use crate::measure::{Effort, Entry};
 use crate::memory::{Invitation, Memory, Model, ModelId, with_model};
 use crate::orders::PartName;
@@ -26,7 +28,7 @@ use crate::{Failure, spin};
 
 /// The sizes of a message.
 pub(super) fn sizes(effort: Effort) -> impl Iterator<Item = usize> {
-    let all = [64, 4 << 10, 64 << 10, 1 << 20, 16 << 20];
+    let all = [64, 4 << 10, 64 << 10, 1 << 20, 16 << 20, 64 << 20];
     all.into_iter().filter(move |&size| size as u64 <= effort.largest)
 }
 
@@ -37,6 +39,7 @@ pub(super) fn entries(other: &Rc<SecondProcess>, size: usize) -> Result<Vec<Entr
     for model in [ModelId::RawSystemV, ModelId::SystemV, ModelId::RawMemfd, ModelId::Memfd] {
         entries.push(with_model!(model, M => ring::<M>(other, size)?));
     }
+    entries.push(Entry::model("copy and sum, one process", in_bytes, one_process(size)));
     let pipe = pipe_with(PipeFlags::CLOEXEC).map_err(|e| Failure::call("pipe2(O_CLOEXEC)", &e.into()))?;
     entries.push(Entry::model("pipe", in_bytes, stream(other, size, pipe.1, &pipe.0)?));
     let pair = UnixStream::pair().map_err(|e| Failure::call("socketpair(AF_UNIX)", &e))?;
@@ -50,18 +53,21 @@ pub(super) fn entries(other: &Rc<SecondProcess>, size: usize) -> Result<Vec<Entr
         to.send(IpcSharedMemory::from_bytes(message)).map_err(Failure::step("IpcSender::send"))
     };
     let writer = Writer::new(other, part, size, send);
-    entries.push(Entry::peer("ipc-channel shared memory", in_bytes, RING, writer));
+    entries.push(Entry::peer("ipc-channel shared memory", in_bytes, "memfd passed, fresh", writer));
+    entries.extend(passing::entries(other, size)?);
+    #[cfg(feature = "peers")]
+    entries.push(crate::peers::throughput(other, size)?);
     Ok(entries)
 }
 
 /// The floor of the peer that copies.
 const SOCKET: &str = "Unix socket";
 
-/// The floor of the peer that shares.
+/// Messages in slots, in the memory that is passed as a descriptor.
 const RING: &str = "memfd, ring";
 
 /// Writes messages by `send`, and checks the sum that the other side has found.
-struct Writer<S> {
+pub(super) struct Writer<S> {
     /// Where the reader is.
     other: Rc<SecondProcess>,
     /// The reader.
@@ -77,7 +83,7 @@ struct Writer<S> {
 }
 
 impl<S: FnMut(&[u8]) -> Result<(), Failure>> Writer<S> {
-    fn new(other: &Rc<SecondProcess>, part: usize, size: usize, send: S) -> Self {
+    pub(super) fn new(other: &Rc<SecondProcess>, part: usize, size: usize, send: S) -> Self {
         let mut message = pattern(size);
         stamp(&mut message, 0);
         let base = sum(&message);
@@ -97,22 +103,21 @@ impl<S: FnMut(&[u8]) -> Result<(), Failure>> Subject for Writer<S> {
             (self.send)(&self.message)?;
         }
         // The last byte counts when it has been read, so the answer is part of the batch.
-        let found = self.other.answer()?;
+        let found = self.other.answer(clock)?;
         clock.finish(count);
         expect_sum(found, written)
     }
 }
 
 /// The slots of a ring of messages of `size`: a mebibyte in all where that gives between 2 and 1024 slots.
-fn slots(size: usize) -> u32 {
+pub(crate) fn slots(size: usize) -> u32 {
     u32::try_from(((1 << 20) / size).clamp(2, 1024)).unwrap_or(2)
 }
 
 fn ring<M: Model>(other: &Rc<SecondProcess>, size: usize) -> Result<Entry, Failure> {
-    let slots = slots(size);
-    let (memory, invitation) = M::create(size * slots as usize)?;
+    let (memory, invitation) = M::create(size * slots(size) as usize)?;
     let part = other.join(PartName::Ring(M::ID), size, &invitation, &[])?;
-    let mut end = RingEnd { memory, size, slots, at: 0, other_at: 0 };
+    let mut end = RingEnd::new(memory, size);
     let subject = if M::ID.is_system_v() { "System V, ring" } else { RING };
     let writer = Writer::new(other, part, size, move |message: &[u8]| end.write(message));
     Ok(match M::ID.role() {
@@ -129,7 +134,7 @@ fn ring<M: Model>(other: &Rc<SecondProcess>, size: usize) -> Result<Entry, Failu
 /// more than
 /// `slots` ahead. Slot `n % slots` belongs to the reader from the moment in which `first` passes `n` until
 /// `second` does.
-struct RingEnd<M> {
+pub(super) struct RingEnd<M> {
     /// The counts, and behind them the slots.
     memory: M,
     /// Bytes of a message, and of a slot.
@@ -143,49 +148,74 @@ struct RingEnd<M> {
 }
 
 impl<M: Memory> RingEnd<M> {
+    /// The end of a ring in which nothing has been written.
+    pub(super) fn new(memory: M, size: usize) -> Self {
+        Self { memory, size, slots: slots(size), at: 0, other_at: 0 }
+    }
+
     /// Where the next message lies.
-    fn slot(&self) -> usize {
-        (self.at % self.slots) as usize * self.size
+    fn slot(&self) -> Range<usize> {
+        let begin = (self.at % self.slots) as usize * self.size;
+        begin..begin + self.size
     }
 
     #[inline]
     fn write(&mut self, message: &[u8]) -> Result<(), Failure> {
+        self.write_by(|memory, slot| memory.put(slot.start, message))
+    }
+
+    /// Waits for a free slot, lets it be filled, and hands it over.
+    #[inline]
+    pub(super) fn write_by(
+        &mut self,
+        fill: impl FnOnce(&M, Range<usize>) -> Result<(), Failure>,
+    ) -> Result<(), Failure> {
         let head = self.memory.head();
         if self.at.wrapping_sub(self.other_at) == self.slots {
             spin::until(|| {
                 // Acquire pairs with the reader's release: it has read the slot before we write into it.
-                self.other_at = head.second.load(Ordering::Acquire);
+                self.other_at = head.second.word.load(Ordering::Acquire);
                 self.at.wrapping_sub(self.other_at) < self.slots
             });
         }
-        self.memory.put(self.slot(), message)?;
+        fill(&self.memory, self.slot())?;
         self.at = self.at.wrapping_add(1);
         // INVARIANT: the message is in its slot, and with this the slot is the reader's.
-        head.first.store(self.at, Ordering::Release);
+        head.first.word.store(self.at, Ordering::Release);
         Ok(())
     }
 
     #[inline]
     fn read_sum(&mut self, buffer: &mut [u8; 16 << 10]) -> Result<u64, Failure> {
+        self.read_by(|memory, slot| {
+            sum_pieces(slot.len(), buffer, |at, piece| memory.get(slot.start + at, piece))
+        })
+    }
+
+    /// Waits for a message, lets it be read, and gives its slot back.
+    #[inline]
+    pub(super) fn read_by(
+        &mut self,
+        read: impl FnOnce(&M, Range<usize>) -> Result<u64, Failure>,
+    ) -> Result<u64, Failure> {
         let head = self.memory.head();
         if self.at == self.other_at {
             spin::until(|| {
                 // Acquire pairs with the writer's release: the message is in its slot before we read it.
-                self.other_at = head.first.load(Ordering::Acquire);
+                self.other_at = head.first.word.load(Ordering::Acquire);
                 self.at != self.other_at
             });
         }
-        let slot = self.slot();
-        let sum = sum_pieces(self.size, buffer, |at, piece| self.memory.get(slot + at, piece))?;
+        let sum = read(&self.memory, self.slot())?;
         self.at = self.at.wrapping_add(1);
         // INVARIANT: the message has been read, and with this the slot is the writer's.
-        head.second.store(self.at, Ordering::Release);
+        head.second.word.store(self.at, Ordering::Release);
         Ok(sum)
     }
 }
 
 /// The second process: reads messages, each by `read_sum`, and adds their sums up.
-struct Reader<R>(R);
+pub(crate) struct Reader<R>(pub(crate) R);
 
 impl<R: FnMut() -> Result<u64, Failure>> Part for Reader<R> {
     fn run(&mut self, count: u64) -> Result<u64, Failure> {
@@ -200,12 +230,31 @@ impl<R: FnMut() -> Result<u64, Failure>> Part for Reader<R> {
 /// The reading end of a ring.
 pub(crate) fn ring_reader(model: ModelId, mut given: Given) -> Result<Box<dyn Part>, Failure> {
     let (size, invitation) = (given.size(), given.invitation());
-    let slots = slots(size);
     let mut buffer = buffer();
     with_model!(model, M => {
-        let memory = M::join(invitation, size * slots as usize)?;
-        let mut end = RingEnd { memory, size, slots, at: 0, other_at: 0 };
+        let memory = M::join(invitation, size * slots(size) as usize)?;
+        let mut end = RingEnd::new(memory, size);
         Ok(Box::new(Reader(move || end.read_sum(&mut buffer))))
+    })
+}
+
+/// The same copies and the same sum over as much memory, without anybody to share it with: what the ring
+/// could come to if its two ends cost nothing, one after the other on one CPU.
+fn one_process(size: usize) -> impl Subject + 'static {
+    let mut ring = vec![0; size * slots(size) as usize];
+    let (mut message, mut buffer, mut sent) = (pattern(size), buffer(), 0_usize);
+    Alone(move || {
+        sent += 1;
+        stamp(&mut message, sent as u64);
+        let at = sent % slots(size) as usize * size;
+        let slot = &mut ring[at..at + size];
+        slot.copy_from_slice(&message);
+        let sum = sum_pieces(size, &mut buffer, |at, piece| {
+            piece.copy_from_slice(&slot[at..at + piece.len()]);
+            Ok(())
+        });
+        black_box(sum?);
+        Ok(())
     })
 }
 

@@ -36,6 +36,11 @@ pub(super) fn unquoted(pages: &[Page], quotable: &[PathBuf]) -> Vec<String> {
     missing.map(|path| format!("{}: no page quotes it", path.display())).collect()
 }
 
+/// The files that this page quotes.
+pub(super) fn files(page: &Page) -> Vec<PathBuf> {
+    includes(&page.text).iter().map(|include| page.resolve(&include.path)).collect()
+}
+
 fn includes(text: &str) -> Vec<Include> {
     let directive =
         Regex::new(r"(\\?)\{\{\s*#(\w+)\s+([^}:]+)(?::([^}]*))?\}\}").expect("a pattern of this file");

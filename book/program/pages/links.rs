@@ -44,13 +44,28 @@ fn dead_link(page: &Page, target: &str) -> Option<String> {
     (!there).then(|| format!("links to {target}, and there is no such heading"))
 }
 
+/// The part of a page under the heading with this id, up to the next heading.
+pub(super) fn section<'a>(text: &'a str, id: &str) -> &'a str {
+    let headings = headings_at(text);
+    let Some(place) = headings.iter().position(|(found, _)| found == id) else { return "" };
+    let end = headings.get(place + 1).map_or(text.len(), |(_, start)| *start);
+    text.get(headings[place].1..end).unwrap_or_default()
+}
+
 /// The ids that mdBook gives to the headings of a page.
 fn headings(text: &str) -> Vec<String> {
+    headings_at(text).into_iter().map(|(id, _)| id).collect()
+}
+
+/// Each heading's id, and where the heading begins.
+fn headings_at(text: &str) -> Vec<(String, usize)> {
     let (mut ids, mut heading) = (Vec::new(), None::<String>);
-    for event in Parser::new_ext(text, Options::all()) {
+    for (event, range) in Parser::new_ext(text, Options::all()).into_offset_iter() {
         match event {
             Event::Start(Tag::Heading { .. }) => heading = Some(String::new()),
-            Event::End(TagEnd::Heading(_)) => ids.extend(heading.take().map(|text| slug(&text))),
+            Event::End(TagEnd::Heading(_)) => {
+                ids.extend(heading.take().map(|text| (slug(&text), range.start)));
+            }
             Event::Text(text) | Event::Code(text) => {
                 if let Some(heading) = &mut heading {
                     heading.push_str(&text);

@@ -1,8 +1,9 @@
-//! The rules for the pages: nothing missing, nothing unquoted, nothing dead.
+//! The rules for the pages: nothing missing, nothing unquoted, nothing dead, nothing claimed that no program prints.
 //!
 //! mdBook says nothing when a quoted anchor does not exist, and leaves a hole in the page. So each rule here looks at
 //! the Markdown itself, and at the files that it names.
 
+mod claims;
 mod includes;
 mod links;
 mod prose;
@@ -64,8 +65,10 @@ pub fn problems() -> Result<Vec<String>> {
     // What a table links to is seen from the page that quotes it.
     let quoted =
         tables.into_iter().map(|table| Page { path: workspace::pages().join(table.name_alone()), ..table });
+    let outputs = claims::Outputs::of_all()?;
     for page in pages.into_iter().chain(quoted) {
         let page = &page;
+        problems.extend(claims::problems(page, &outputs));
         problems.extend(includes::problems(page));
         problems.extend(links::problems(page));
         problems.extend(prose::problems(page));

@@ -53,7 +53,7 @@ fn bar(drawing: &mut Drawing, at: (f64, f64), width: f64, leads_to: &str, first:
 }
 
 /// An event in two lines, divided at the space that is nearest to its middle.
-fn halves(event: &str) -> (&str, &str) {
+pub(super) fn halves(event: &str) -> (&str, &str) {
     let middle = event.len() / 2;
     let spaces = event.match_indices(' ').map(|(at, _)| at);
     spaces.min_by_key(|at| at.abs_diff(middle)).map_or((event, ""), |at| (&event[..at], &event[at + 1..]))

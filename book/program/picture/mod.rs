@@ -2,6 +2,11 @@
 
 mod drawing;
 pub mod lifetime;
+pub mod permitted;
+pub mod ranges;
 pub mod rendezvous;
 pub mod sequence;
+pub mod tables;
 pub mod translation;
+pub mod turns;
+pub mod ways;

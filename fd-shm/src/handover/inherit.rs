@@ -5,6 +5,8 @@
 //! mark is taken off *in that child*, between fork and exec: it never is off in the parent, so no other child
 //! that some other thread starts meanwhile gets the descriptor too.
 //!
+//! A child of `fork` alone, without exec, has everything already, mappings too, and needs nothing of this.
+//!
 //! The child has it under the parent's number, and learns the number from its environment: [`take`] asks for
 //! it by a name that both know.
 //!

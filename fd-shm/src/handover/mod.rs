@@ -20,6 +20,8 @@ use crate::error::Result;
 
 mod socket;
 
+mod recvmsg;
+
 pub mod scm_rights;
 
 pub mod inherit;

@@ -32,30 +32,22 @@
 //!
 //! `unix(7)`, `cmsg(3)`; `net/core/scm.c` (`scm_fp_copy`, `scm_detach_fds`), `net/unix/af_unix.c`.
 
-use std::io::{IoSlice, IoSliceMut};
+use std::ffi::c_int;
+use std::io::IoSlice;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 use nix::errno::Errno;
 use rustix::cmsg_space;
 use rustix::io::retry_on_intr;
-use rustix::net::{
-    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags, SendAncillaryBuffer,
-    SendAncillaryMessage, SendFlags, SocketType, recvmsg, sendmsg, sockopt,
-};
+use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, SocketType, sendmsg, sockopt};
 
 use super::Push;
+use super::recvmsg::recvmsg;
 use crate::error::{Error, Kind, Meanings, Result};
 
+pub use super::recvmsg::MAX_DESCRIPTORS;
 pub use super::socket::{UnixFd, UnixSocket};
-
-/// `SCM_MAX_FD`: the kernel refuses more descriptors than this in one message.
-pub const MAX_DESCRIPTORS: usize = 253;
-
-/// Room for the control messages of one message: as many descriptors as the kernel sends, and the sender's
-/// credentials, which a socket with SO_PASSCRED puts beside them. So MSG_CTRUNC never means that *we* were
-/// short of room.
-const CONTROL_LEN: usize = cmsg_space!(ScmRights(MAX_DESCRIPTORS), ScmCredentials(1));
 
 /// What the kernel means when it does not send.
 const SENDMSG: Meanings = &[
@@ -174,7 +166,7 @@ impl Message {
 /// descriptors.
 ///
 /// Every descriptor is owned and close-on-exec from the moment it exists. What cannot be returned whole is
-/// closed, not returned in part.
+/// closed, not returned in part. So is the pidfd that a socket with SO_PASSPIDFD brings beside them.
 ///
 /// On a stream socket the bytes of one `send` may arrive in several pieces; the descriptors come with the
 /// first, and a call never returns the descriptors of two sends.
@@ -196,33 +188,24 @@ pub fn receive(socket: impl AsFd, buffer: &mut [u8], max_descriptors: usize) -> 
         let text = "an empty buffer cannot tell a message from the end";
         return Err(Error::refused(call(), Kind::BadInput, text));
     }
-    let mut space = [MaybeUninit::uninit(); CONTROL_LEN];
-    let mut control = RecvAncillaryBuffer::new(&mut space);
-    let mut parts = [IoSliceMut::new(buffer)];
-    let got = retry_on_intr(|| recvmsg(socket, &mut parts, &mut control, RecvFlags::CMSG_CLOEXEC))
-        .map_err(|errno| Error::system(call(), errno.raw_os_error(), RECVMSG))?;
     // From here on each descriptor has an owner, so every return below closes what it does not hand over.
-    let mut descriptors = Vec::new();
-    for message in control.drain() {
-        if let RecvAncillaryMessage::ScmRights(fds) = message {
-            descriptors.extend(fds);
-        }
-    }
-    check_whole(&call, got.flags, descriptors.len(), max_descriptors)?;
-    if got.bytes == 0 && descriptors.is_empty() && has_an_end(socket) {
+    let got = recvmsg(socket, buffer)
+        .map_err(|e| Error::system(call(), e.raw_os_error().unwrap_or_default(), RECVMSG))?;
+    check_whole(&call, got.flags, got.descriptors.len(), max_descriptors)?;
+    if got.len == 0 && got.descriptors.is_empty() && has_an_end(socket) {
         return Err(Error::refused(call(), Kind::EndOfStream, "the other side has closed the socket"));
     }
-    Ok(Message { len: got.bytes, descriptors })
+    Ok(Message { len: got.len, descriptors: got.descriptors })
 }
 
 /// Refuses a message that lost something on the way, or that brought `came` descriptors, more than `max`.
-fn check_whole(call: &dyn Fn() -> String, flags: ReturnFlags, came: usize, max: usize) -> Result<()> {
-    if flags.contains(ReturnFlags::CTRUNC) {
+fn check_whole(call: &dyn Fn() -> String, flags: c_int, came: usize, max: usize) -> Result<()> {
+    if flags & libc::MSG_CTRUNC != 0 {
         let text =
             format!("some descriptors had no room in this process's table; the {came} that had are closed");
         return Err(Error::refused(call(), Kind::Truncated, text));
     }
-    if flags.contains(ReturnFlags::TRUNC) {
+    if flags & libc::MSG_TRUNC != 0 {
         let text = format!("the message is longer than the buffer; its {came} descriptors are closed");
         return Err(Error::refused(call(), Kind::Truncated, text));
     }

@@ -19,7 +19,7 @@ use super::{Lock, LockWord};
 use crate::{Mapping, Region};
 
 /// Set in the child: the points at which it stops.
-const STOPS: &str = "FD_SHM_CRASH_STOPS";
+pub(crate) const STOPS: &str = "FD_SHM_CRASH_STOPS";
 
 /// Far longer than any wait here takes: a bound for what would otherwise hang.
 const LONG: Duration = Duration::from_secs(60);
@@ -28,7 +28,7 @@ const LONG: Duration = Duration::from_secs(60);
 type Ledger = Mapping<LockWord>;
 
 /// In a child, stops at `point` if that is one of its points.
-pub(super) fn reach(point: &str) {
+pub(crate) fn reach(point: &str) {
     if env::var(STOPS).is_ok_and(|stops| stops.split(';').any(|stop| stop == point)) {
         // This thread, so that it stops here: a signal to the process may be another thread's to take.
         raise(signal::SIGSTOP).expect("this thread can be stopped");
@@ -66,11 +66,19 @@ fn update(region: &Region) {
     reach("after all of it");
 }
 
+/// In a child, the region that it was started with.
+pub(crate) fn inherited() -> Region {
+    let region = io::stdin().as_fd().try_clone_to_owned().expect("the region, as standard input");
+    Region::from_fd(region).expect("a region")
+}
+
+/// This test, which starts itself again.
+const NAME: &str = "lock::crash::a_kill_at_every_point_tells_the_next_what_the_table_says";
+
 #[test]
 fn a_kill_at_every_point_tells_the_next_what_the_table_says() {
     if env::var_os(STOPS).is_some() {
-        let region = io::stdin().as_fd().try_clone_to_owned().expect("the region, as standard input");
-        return update(&Region::from_fd(region).expect("a region"));
+        return update(&inherited());
     }
     let mut table = String::from(
         "| killed | what it leaves | the next one, who does not wait | one who slept meanwhile |\n\
@@ -91,7 +99,7 @@ fn newcomer_after(point: &str) -> (String, &'static str) {
     let mut ours = Lock::open(&region, 0).expect("a lock");
     let waits = point == "asleep, while another has it";
     let before = waits.then(|| ours.lock(&ledger, Duration::ZERO).expect("it is free"));
-    Victim::start(&region, point).run_to_the_next_stop().kill();
+    Victim::start(&region, NAME, point).run_to_the_next_stop().kill();
     drop(before);
 
     let mut written = [0; 2];
@@ -115,7 +123,7 @@ fn sleeper_during(point: &str) -> &'static str {
     }
     let region = Region::create("ledger", 4096).expect("a region");
     let ledger: Ledger = region.map().expect("a mapping");
-    let mut victim = Victim::start(&region, &format!("{INSIDE};{point}"));
+    let mut victim = Victim::start(&region, NAME, &format!("{INSIDE};{point}"));
     victim.run_to_the_next_stop();
     thread::scope(|scope| {
         let mut theirs = Lock::open(&region, 0).expect("a lock");
@@ -144,13 +152,13 @@ fn told(lock: &mut Lock, word: &LockWord, timeout: Duration) -> &'static str {
 }
 
 /// The child. Killed and reaped when dropped.
-struct Victim(Child);
+pub(crate) struct Victim(Child);
 
 impl Victim {
-    fn start(region: &Region, stops: &str) -> Self {
+    /// Starts this program again, for the test `name`, which goes by [`inherited`] and [`reach`].
+    pub(crate) fn start(region: &Region, name: &str, stops: &str) -> Self {
         let descriptor: OwnedFd = region.as_fd().try_clone_to_owned().expect("dup");
         let program = env::current_exe().expect("this program has a path");
-        let name = "lock::crash::a_kill_at_every_point_tells_the_next_what_the_table_says";
         let mut command = Command::new(program);
         command.args([name, "--exact", "--nocapture"]).env(STOPS, stops);
         Self(command.stdin(descriptor).stdout(Stdio::null()).spawn().expect("a second process"))
@@ -161,19 +169,19 @@ impl Victim {
     }
 
     /// Waits until it has stopped itself.
-    fn run_to_the_next_stop(&mut self) -> &mut Self {
+    pub(crate) fn run_to_the_next_stop(&mut self) -> &mut Self {
         let status =
             waitpid(Some(self.pid()), WaitOptions::UNTRACED).expect("a child").expect("no WNOHANG").1;
         assert!(status.stopped(), "it ended before its point: {status:?}");
         self
     }
 
-    fn go_on(&mut self) {
+    pub(crate) fn go_on(&mut self) {
         kill_process(self.pid(), Signal::CONT).expect("a child that is there");
     }
 
     /// SIGKILL, and waits until nothing of it is left.
-    fn kill(&mut self) {
+    pub(crate) fn kill(&mut self) {
         self.0.kill().expect("a child that is there");
         self.0.wait().expect("it ends");
     }

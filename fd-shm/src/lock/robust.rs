@@ -6,14 +6,16 @@ use std::cell::UnsafeCell;
 use std::ffi::c_int;
 use std::fmt;
 use std::marker::PhantomData;
-use std::mem::{ManuallyDrop, MaybeUninit};
+use std::mem::ManuallyDrop;
 use std::ops::Deref;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::time::Duration;
 
 use memmap2::{MmapOptions, MmapRaw};
 use nix::errno::Errno;
 
+use super::pthread;
 use crate::ashmem::Region;
 use crate::error::{Error, Kind, Meanings, Result};
 use crate::shareable::Shareable;
@@ -24,6 +26,7 @@ const MADE: u32 = 0x726f_6275;
 /// What the mutex answers.
 const LOCK: Meanings = &[
     (Errno::EBUSY, Kind::TimedOut, "somebody else holds it"),
+    (Errno::ETIMEDOUT, Kind::TimedOut, "somebody else held it all the while"),
     (Errno::EDEADLK, Kind::System, "this thread holds it already"),
     (
         Errno::ENOTRECOVERABLE,
@@ -117,7 +120,7 @@ impl<T: Shareable> RobustMutex<T> {
     /// Those of [`Region::create`]; those of mapping; ENOMEM and EAGAIN when libc lacks a resource.
     pub unsafe fn create(name: &str) -> Result<Self> {
         let new = Self::map(Region::create(name, size_of::<Page<T>>())?)?;
-        init(new.mutex())?;
+        pthread::init(new.mutex())?;
         new.page().size.store(Self::SIZE, Ordering::Relaxed);
         // Pairs with the load in `from_fd`; handing a descriptor over is ordered by the kernel as well.
         new.page().made.store(MADE, Ordering::Release);
@@ -194,7 +197,27 @@ impl<T: Shareable> RobustMutex<T> {
         // SAFETY: an initialised mutex, by the invariant; that all of its users play by the rules is the
         // contract of the constructors.
         let answer = unsafe { libc::pthread_mutex_lock(self.mutex()) };
-        self.locked("pthread_mutex_lock", answer)
+        self.locked(answer, |fd| format!("pthread_mutex_lock(descriptor {fd})"))
+    }
+
+    /// `pthread_mutex_clocklock` - waits for the mutex, and no longer than `timeout`.
+    ///
+    /// A dead owner never makes anybody wait; one that lives and never comes to its unlock does, and whoever
+    /// is not to wait for it says here how long. A `timeout` of zero asks once. Time counts as
+    /// `CLOCK_MONOTONIC` does, where libc lets one choose (glibc 2.30): elsewhere as `CLOCK_REALTIME`, and
+    /// then setting the clock moves the end.
+    ///
+    /// # Errors
+    ///
+    /// ETIMEDOUT ([`is_timed_out`](Error::is_timed_out)) when a living owner held it all the while; those of
+    /// [`lock`](Self::lock).
+    #[doc(alias = "pthread_mutex_timedlock")]
+    pub fn lock_timeout(&self, timeout: Duration) -> Result<RobustLocked<'_, T>> {
+        // More time than can be counted is no limit.
+        let Some(end) = pthread::end_of(timeout) else { return self.lock() };
+        // SAFETY: as in `lock`.
+        let answer = unsafe { pthread::lock_until(self.mutex(), &end) };
+        self.locked(answer, |fd| format!("pthread_mutex_clocklock(descriptor {fd}, {timeout:?})"))
     }
 
     /// `pthread_mutex_trylock` - takes the mutex if nobody has it.
@@ -206,46 +229,18 @@ impl<T: Shareable> RobustMutex<T> {
     pub fn try_lock(&self) -> Result<RobustLocked<'_, T>> {
         // SAFETY: as in `lock`.
         let answer = unsafe { libc::pthread_mutex_trylock(self.mutex()) };
-        self.locked("pthread_mutex_trylock", answer)
+        self.locked(answer, |fd| format!("pthread_mutex_trylock(descriptor {fd})"))
     }
 
     /// What libc's answer means.
-    fn locked(&self, call: &str, answer: c_int) -> Result<RobustLocked<'_, T>> {
+    fn locked(&self, answer: c_int, call: impl Fn(RawFd) -> String) -> Result<RobustLocked<'_, T>> {
         if !matches!(answer, 0 | libc::EOWNERDEAD) {
-            let name = self.region.as_fd().as_raw_fd();
-            return Err(Error::system(format!("{call}(descriptor {name})"), answer, LOCK));
+            return Err(Error::system(call(self.region.as_fd().as_raw_fd()), answer, LOCK));
         }
         // INVARIANT: this thread holds it from here on.
         self.held.store(true, Ordering::Relaxed);
         Ok(RobustLocked { mutex: self, owner_died: answer == libc::EOWNERDEAD, of_this_thread: PhantomData })
     }
-}
-
-/// `pthread_mutex_init`, with the attributes that another process and a death need.
-fn init(mutex: *mut libc::pthread_mutex_t) -> Result<()> {
-    let done = |call: &str, answer: c_int| match answer {
-        0 => Ok(()),
-        errno => Err(Error::system(call, errno, &[])),
-    };
-    let mut attributes = MaybeUninit::uninit();
-    let attributes = attributes.as_mut_ptr();
-    // SAFETY: room for attributes.
-    done("pthread_mutexattr_init()", unsafe { libc::pthread_mutexattr_init(attributes) })?;
-    // SAFETY: initialised above, as for the next three.
-    let shared = unsafe { libc::pthread_mutexattr_setpshared(attributes, libc::PTHREAD_PROCESS_SHARED) };
-    // SAFETY: see above.
-    let robust = unsafe { libc::pthread_mutexattr_setrobust(attributes, libc::PTHREAD_MUTEX_ROBUST) };
-    // SAFETY: see above.
-    let checked = unsafe { libc::pthread_mutexattr_settype(attributes, libc::PTHREAD_MUTEX_ERRORCHECK) };
-    // SAFETY: room for a mutex, in a new region that nobody else has yet.
-    let made = unsafe { libc::pthread_mutex_init(mutex, attributes) };
-    // SAFETY: initialised above, and not used again.
-    let destroyed = unsafe { libc::pthread_mutexattr_destroy(attributes) };
-    done("pthread_mutexattr_setpshared(PTHREAD_PROCESS_SHARED)", shared)?;
-    done("pthread_mutexattr_setrobust(PTHREAD_MUTEX_ROBUST)", robust)?;
-    done("pthread_mutexattr_settype(PTHREAD_MUTEX_ERRORCHECK)", checked)?;
-    done("pthread_mutex_init()", made)?;
-    done("pthread_mutexattr_destroy()", destroyed)
 }
 
 /// The descriptor to hand over, to trusted peers alone: the contract of [`RobustMutex::create`].

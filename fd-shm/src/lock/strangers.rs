@@ -31,7 +31,7 @@ use nix::fcntl::{FcntlArg, fcntl};
 use rustix::fs::{FileType, Mode, OFlags, fstat};
 
 #[cfg(test)]
-use super::crash::reach;
+pub(crate) use super::crash::reach;
 use crate::error::{Error, Kind, Meanings, Result};
 use crate::futex;
 use crate::sys::ForkMark;
@@ -44,14 +44,14 @@ const WAITERS: u32 = 2;
 
 /// The longest sleep before the kernel is asked again. Death unlocks, but wakes nobody; so this is how late a
 /// sleeper can notice one.
-const NAP: Duration = Duration::from_millis(10);
+pub(super) const NAP: Duration = Duration::from_millis(10);
 
 /// So many naps may be cut short by wake-ups. After that a peer is either busy or plays with the word, and
 /// the rest are sleeps that only time ends.
-const SHORT_NAPS: u64 = 64;
+pub(super) const SHORT_NAPS: u64 = 64;
 
 /// How long those sleeps are.
-const SLEEP: Duration = Duration::from_millis(1);
+pub(super) const SLEEP: Duration = Duration::from_millis(1);
 
 /// `l_type` and `l_whence` of `struct flock`: take, give back, and count from the file's beginning.
 const TAKE: c_short = small(libc::F_WRLCK);
@@ -81,7 +81,7 @@ const FCNTL: Meanings = &[
 
 /// A point at which tests kill the process; elsewhere nothing.
 #[cfg(not(test))]
-fn reach(_: &str) {}
+pub(crate) fn reach(_: &str) {}
 
 /// The word of a [`Lock`] in the region: how the last owner left it, and whether somebody sleeps. Zeros are a
 /// lock that nobody has had.
@@ -244,20 +244,50 @@ impl Lock {
         Ok(())
     }
 
+    /// Whether this is a child of a `fork`, which shares the open file with its parent.
+    pub(super) fn is_forked(&self) -> bool {
+        self.mark.is_forked()
+    }
+
+    /// Names another byte, one of those that `open` would take.
+    pub(super) fn name(&mut self, byte: u64) {
+        self.byte = libc::off_t::try_from(byte).unwrap_or(self.byte);
+    }
+
+    /// Asks the kernel for the byte once, to keep it as long as the open file lives: whether it is ours.
+    pub(super) fn take(&self) -> Result<bool> {
+        self.set(TAKE)
+    }
+
+    /// `fcntl(file, F_OFD_GETLK)` - whether another open file has `byte` locked.
+    pub(super) fn another_has(&self, byte: u64) -> Result<bool> {
+        let Ok(byte) = libc::off_t::try_from(byte) else { return Ok(false) };
+        let mut range = one_byte(TAKE, byte);
+        match fcntl(&self.file, FcntlArg::F_OFD_GETLK(&mut range)) {
+            Ok(_) => Ok(range.l_type != GIVE_BACK),
+            Err(e) => Err(Error::system(format!("fcntl(F_OFD_GETLK, {byte})"), e as i32, FCNTL)),
+        }
+    }
+
     /// Asks the kernel for the byte, or gives it back: whether it did.
     fn set(&self, kind: c_short) -> Result<bool> {
-        let range = libc::flock {
-            l_type: kind,
-            l_whence: FROM_THE_START,
-            l_start: self.byte,
-            l_len: 1,
-            l_pid: 0, // an open file's lock belongs to no process
-        };
+        let range = one_byte(kind, self.byte);
         match fcntl(&self.file, FcntlArg::F_OFD_SETLK(&range)) {
             Ok(_) => Ok(true),
             Err(Errno::EAGAIN | Errno::EACCES) => Ok(false),
             Err(e) => Err(Error::system(format!("fcntl(F_OFD_SETLK, {})", self.byte), e as i32, FCNTL)),
         }
+    }
+}
+
+/// What `fcntl` is asked about one byte.
+const fn one_byte(kind: c_short, byte: libc::off_t) -> libc::flock {
+    libc::flock {
+        l_type: kind,
+        l_whence: FROM_THE_START,
+        l_start: byte,
+        l_len: 1,
+        l_pid: 0, // an open file's lock belongs to no process
     }
 }
 

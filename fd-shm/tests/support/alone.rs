@@ -1,6 +1,7 @@
 //! A test in a process of its own, which must leave that process as it found it.
 
 use std::collections::BTreeSet;
+use std::io::Write;
 use std::path::PathBuf;
 use std::process::Command;
 
@@ -33,6 +34,8 @@ pub(crate) fn alone(name: &str, test: impl FnOnce()) {
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{name}, alone, ended with {}:\n{text}{errors}", output.status);
     assert!(text.contains("1 passed"), "no test is called {name}:\n{text}{errors}");
+    // Why something was skipped, for instance: past the harness, which swallows what a passing test prints.
+    std::io::stderr().write_all(&output.stderr).expect("standard error");
 }
 
 /// What this process holds: open descriptors with what they are, mapped memory files, and children.

@@ -7,15 +7,14 @@ use std::cell::RefCell;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use benches::{Clock, Effort, Entry, Failure, Place, Question, become_if_asked, prepare};
 use criterion::{BenchmarkId, Criterion};
-
-use crate::{Clock, Effort, Entry, Failure, Place, Question, Role, become_if_asked, prepare};
 
 /// The `main` of a criterion program: all subjects of one question.
 ///
 /// It takes criterion's arguments, among them `--test` (each subject once), which is what a run without
 /// `--bench` means.
-pub fn criterion_main(question: Question) -> ExitCode {
+pub(crate) fn main_of(question: Question) -> ExitCode {
     if let Some(code) = become_if_asked() {
         return code;
     }
@@ -35,10 +34,11 @@ fn run(question: Question) -> Result<(), Failure> {
         .measurement_time(Duration::from_millis(500))
         .sample_size(20)
         .configure_from_args();
-    let groups = prepare(question, place, Effort::QUICK)?;
     let failed = RefCell::new(None);
-    for entry in groups.into_iter().flatten() {
-        bench(&mut criterion, question, entry, &failed);
+    for group in prepare(question, place, Effort::QUICK) {
+        for entry in group()?.entries {
+            bench(&mut criterion, question, entry, &failed);
+        }
     }
     criterion.final_summary();
     failed.into_inner().map_or(Ok(()), Err)
@@ -48,13 +48,7 @@ fn run(question: Question) -> Result<(), Failure> {
 /// skipped.
 fn bench(criterion: &mut Criterion, question: Question, mut entry: Entry, failed: &RefCell<Option<Failure>>) {
     let mut group = criterion.benchmark_group(question.title());
-    let role = match entry.role {
-        Role::Floor => "floor",
-        Role::Ours => "ours",
-        Role::Model => "model",
-        Role::Peer => "peer",
-    };
-    let id = BenchmarkId::new(format!("{}/{role}", entry.subject), entry.size);
+    let id = BenchmarkId::new(format!("{}/{}", entry.subject, entry.role.name()), entry.size);
     group.bench_function(id, |bencher| {
         bencher.iter_custom(|count| {
             let mut clock = Clock::new(count);

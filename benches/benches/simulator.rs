@@ -1,0 +1,9 @@
+//! Criterion over one question; run with `cargo bench --bench simulator`.
+
+mod frame;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    frame::main_of(benches::Question::Simulator)
+}
