@@ -85,3 +85,52 @@ fn a_trace_as_json_says_the_same() {
         assert_eq!(json["receiver_before"][4]["file"], "config");
     }
 }
+
+#[test]
+fn a_step_is_said_of_everything_that_travels_and_of_what_goes_wrong() {
+    use crate::two::{Two, call, flagged, nothing, one_way, reply};
+    use binder_sim::protocol::{Command, Object, ObjectFlags, Payload, TransactionFlags};
+
+    let mut two = Two::new();
+    let (server, client) = (two.server, two.client);
+    let fds = ["one", "two"].map(|label| two.world.open(client, label, ()).expect("room"));
+    two.world.trace_between(client, server);
+    // Two files, a node, a handle that comes home, an array, a reply whose caller is told by name.
+    two.says(client, [Command::Acquire(0)], "ok");
+    let objects =
+        [Object::fd(fds[0]), Object::fd(fds[1]), Object::binder(0x500, ObjectFlags::NONE), Object::handle(0)];
+    two.says(client, [call(0, Payload::objects(objects))], "ok");
+    let got = two.takes(server);
+    two.says(server, [Command::FreeBuffer(got.buffer), reply(nothing())], "ok");
+    two.takes(client);
+    two.asks(client, [one_way(0, Payload::fd_array(0x5000, &fds))], "NOOP; TRANSACTION_COMPLETE");
+    two.reads(server, "NOOP; TRANSACTION_COMPLETE");
+    let got = two.takes(server);
+    two.says(server, [Command::FreeBuffer(got.buffer)], "ok");
+    // Refused for what it is, for whom it is for, and for want of room.
+    let refusals =
+        [call(0, Payload::objects([Object::fd(99)])), flagged(9, nothing(), TransactionFlags::NONE)];
+    for refused in refusals {
+        two.asks(client, [refused.clone()], "NOOP; FAILED_REPLY");
+    }
+    two.world.set_limit(server, 3).expect("alive");
+    two.says(client, [one_way(0, Payload::objects([Object::fd(fds[0])]))], "ok");
+    two.reads(server, "EAGAIN");
+    let trace = two.world.take_trace().expect("it was written down");
+    let said = |function: &str, text: &str| {
+        trace.rows.iter().any(|row| row.function == function && row.text.contains(text))
+    };
+    for (function, text) in [
+        ("binder_proc_transaction", "2 files in flight"),
+        ("binder_translate_binder", "node 0x500 is handle 1 in server"),
+        ("binder_translate_handle", "handle 0 is BINDER 0x0 in server"),
+        ("binder_deferred_fd_close", "are closed: 3 4"),
+        ("fget", "99 names no open file"),
+        ("binder_transaction", "refused: BR_FAILED_REPLY, -EBADF"),
+        ("binder_transaction", "refused: BR_FAILED_REPLY, -EINVAL"),
+        ("get_unused_fd_flags", "no number is free: -EMFILE"),
+        ("binder_cleanup_transaction", "dropped"),
+    ] {
+        assert!(said(function, text), "{function}: {text}\n{trace}");
+    }
+}
