@@ -14,7 +14,7 @@ mod pair;
 mod process;
 
 pub use file::File;
-pub(crate) use opens::MAPPING_BASE;
+pub(crate) use opens::{MAPPING_BASE, MAPPING_STEP};
 pub use pair::RoundTrip;
 pub use process::{Caller, Pid};
 
