@@ -11,6 +11,7 @@
 //! * [`fd_table`] - a process's table of descriptors, as a value.
 //! * [`world`] - processes with names, tables and actors around the driver: the in-memory backend.
 //! * [`script`] - who does what, as data; and what each of them saw.
+//! * [`parcel`], [`service`] - what programs say inside a payload, and a service manager on handle 0.
 //! * [`trace`] - what happened, step by step, with the kernel function it stands for.
 //! * [`story`] - the article's story as a script, run in both schemes.
 //! * [`errno`], [`error`] - numbers, and the one error of the crate.
@@ -28,6 +29,10 @@ pub mod fd_table;
 pub mod world;
 
 pub mod script;
+
+pub mod parcel;
+
+pub mod service;
 
 pub mod trace;
 

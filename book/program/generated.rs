@@ -61,14 +61,14 @@ fn tables(trace: &Trace) -> Result<String> {
         process: process.to_owned(),
         entries: entries.iter().map(|entry| (entry.fd, entry.file.clone())).collect(),
     };
-    let (sender, receiver) = trace.after();
     let translation = translation::Translation {
         by: "Binder driver",
         sent: row.sender_fd,
         file: row.file.clone(),
         received: row.receiver_fd,
     };
-    Ok(translation::draw(&table(&trace.sender, sender), &table(&trace.receiver, receiver), &translation))
+    let (sender, receiver) = (trace.after(&row.sender), trace.after(&row.receiver));
+    Ok(translation::draw(&table(&row.sender, &sender), &table(&row.receiver, &receiver), &translation))
 }
 
 /// The steps, with the one at which the receiver's number is chosen marked.
@@ -78,14 +78,14 @@ fn steps(trace: &Trace) -> Result<String> {
         .rows
         .iter()
         .map(|row| Step {
-            lane: usize::from(row.in_call_of == trace.receiver),
+            lane: trace.processes.iter().position(|name| *name == row.in_call_of).unwrap_or(0),
             function: row.function.clone(),
             text: row.text.clone(),
             accent: row.step == chosen,
         })
         .collect();
     let title = format!("One transaction with a descriptor, in the {} scheme", trace.translation);
-    Ok(sequence::draw(&title, &[&trace.sender, &trace.receiver], &steps))
+    Ok(sequence::draw(&title, &trace.processes, &steps))
 }
 
 /// The System V tour: what both know, and what the table says, as the example printed it.

@@ -27,7 +27,7 @@ const FUNCTION: f64 = 250.0;
 const LETTERS: usize = 68;
 
 /// Draws the steps downwards, each a dot in the lane of the process in whose call it happens.
-pub fn draw(title: &str, lanes: &[&str], steps: &[Step]) -> String {
+pub fn draw(title: &str, lanes: &[String], steps: &[Step]) -> String {
     let texts: Vec<_> = steps.iter().map(|step| wrapped(&step.text)).collect();
     let height = |lines: &Vec<String>| LINE * index(lines.len()) + GAP;
     let bottom = TOP + texts.iter().map(height).sum::<f64>();
