@@ -55,7 +55,7 @@ impl Binder {
 
     /// Calls the receiver, which takes the payload, gives its buffer back and replies; or says why not.
     fn call(&mut self, payload: Payload) -> Result<std::result::Result<(), String>> {
-        let size = payload.bytes.len() + payload.offsets_size();
+        let size = payload.bytes.len() + usize::try_from(payload.offsets_size)?;
         let call = Command::Transaction(TransactionData::new(0, 1, payload));
         self.write(self.sender, vec![call])?;
         let Some(Return::Transaction(call)) = self.read(self.receiver)? else {

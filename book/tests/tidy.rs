@@ -16,6 +16,7 @@ const UNSAFE_FILES: &[(&str, &str)] = &[
     ("benches/src/floor/socket.rs", "the raw floor: sendmsg(2), recvmsg(2)"),
     ("benches/src/floor/system_v.rs", "the raw floor: shmget(2), shmat(2), shmctl(2)"),
     ("benches/src/peers/shared_memory.rs", "a peer whose memory is reached through a raw pointer"),
+    ("book/examples/who_counts.rs", "mallinfo2(3), which no crate wraps"),
     ("book/program/sys.rs", "close_range(2) is wrapped by no crate"),
     ("fd-shm/examples/fd_01_shrink_under_the_reader.rs", "a plain reader's look at memory that is cut"),
     ("fd-shm/examples/fd_06_out_of_range.rs", "a plain reader's look behind the end of a file"),
