@@ -17,6 +17,10 @@ const UNSAFE_FILES: &[(&str, &str)] = &[
     ("benches/src/floor/system_v.rs", "the raw floor: shmget(2), shmat(2), shmctl(2)"),
     ("benches/src/peers/shared_memory.rs", "a peer whose memory is reached through a raw pointer"),
     ("book/examples/who_counts.rs", "mallinfo2(3), which no crate wraps"),
+    (
+        "binder-sim/examples/binder_15_server_and_client_broken.rs",
+        "a private mapping, to show that it shares nothing",
+    ),
     ("book/program/sys.rs", "close_range(2) is wrapped by no crate"),
     ("fd-shm/examples/fd_01_shrink_under_the_reader.rs", "a plain reader's look at memory that is cut"),
     ("fd-shm/examples/fd_06_out_of_range.rs", "a plain reader's look behind the end of a file"),
