@@ -9,11 +9,13 @@ mod check;
 mod device;
 mod file;
 mod notes;
+mod opens;
 mod pair;
 mod process;
 mod serve;
 
 pub use file::File;
+pub(crate) use opens::MAPPING_BASE;
 pub use pair::RoundTrip;
 pub use process::{Caller, Pid};
 
@@ -41,6 +43,8 @@ struct Open<T> {
     watch: Watch<T>,
     /// Nobody does, and the driver knows.
     is_closed: bool,
+    /// Nobody does, but a thread is inside a call of it: it goes when the call returns.
+    is_left: bool,
 }
 
 /// A machine with Binder: processes, their tables, and one driver. `T` is what an open file is.
@@ -184,11 +188,15 @@ impl<T> World<T> {
     /// # Errors
     /// `ESRCH`: no such process. `EBADF`: at or above the limit. `EBUSY`: in use.
     pub fn open_at(&mut self, pid: Pid, fd: u32, label: &str, content: T) -> Result<(), Error> {
-        let call = || format!("open_at(pid {pid}, {fd}, {label:?})");
-        let file = File::new(label, content);
-        self.watch(&file);
-        let taken = |errno| Error::new(call(), errno, "the number is in use, or not below the limit");
-        self.table_mut(pid, &call)?.open_at(fd, file).map_err(taken)
+        self.place_new(pid, fd, File::new(label, content))
+    }
+
+    /// Opens a file with `O_PATH` under exactly this number.
+    ///
+    /// # Errors
+    /// As [`open_at`](World::open_at).
+    pub fn open_path_at(&mut self, pid: Pid, fd: u32, label: &str) -> Result<(), Error> {
+        self.place_new(pid, fd, File::path(label))
     }
 
     /// `dup(fd)`: another number for the same open file, the lowest free one.
@@ -216,6 +224,7 @@ impl<T> World<T> {
         let file = self.table_mut(pid, &call)?.close(fd).map_err(bad)?;
         if file.as_device().is_some() {
             self.closed_device(file);
+            self.run_eagerly();
         }
         Ok(())
     }
@@ -256,12 +265,17 @@ impl<T> World<T> {
         self.table_mut(pid, &|| format!("exit(pid {pid})"))?;
         let process = &mut self.processes[pid.index()];
         process.device_fd = None;
-        let Some(table) = process.table.take() else { return Ok(()) };
-        let devices: Vec<File<T>> =
-            table.iter().map(|(_, file)| file).filter(|file| file.as_device().is_some()).cloned().collect();
+        let (mapped, Some(table)) = (core::mem::take(&mut process.mappings), process.table.take()) else {
+            return Ok(());
+        };
+        let devices = table.iter().map(|(_, file)| file).filter(|file| file.as_device().is_some());
+        let devices: Vec<File<T>> = devices.cloned().collect();
         drop(table);
-        self.kill_threads(pid, &devices);
+        self.kill_threads(pid);
+        // Memory goes before numbers.
+        mapped.into_iter().for_each(|device| self.unmapped(device));
         devices.into_iter().for_each(|device| self.closed_device(device));
+        self.run_eagerly();
         Ok(())
     }
 
@@ -297,6 +311,14 @@ impl<T> World<T> {
         let full = |errno| Error::new(call(), errno, "every number below the limit is in use");
         let number = table.get_unused_fd_flags().map_err(full)?;
         Ok(table.fd_install(number, file, false))
+    }
+
+    /// A file that was just opened gets this number.
+    fn place_new(&mut self, pid: Pid, fd: u32, file: File<T>) -> Result<(), Error> {
+        let call = || format!("open_at(pid {pid}, {fd}, {:?})", file.label());
+        self.watch(&file);
+        let taken = |errno| Error::new(call(), errno, "the number is in use, or not below the limit");
+        self.table_mut(pid, &call)?.open_at(fd, file.clone()).map_err(taken)
     }
 
     /// Remembers a file, for the count.

@@ -26,7 +26,9 @@ fn the_pure_part_has_no_dependency_that_could_bring_std_back() {
 
 #[test]
 fn no_source_names_std_a_hash_map_or_unsafe_code() {
-    let files = sources(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"));
+    let mut files = sources(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"));
+    // What speaks to a real device is not part of it, and is left out without the feature `live`.
+    files.retain(|file| !file.iter().any(|part| part == "client" || part == "client.rs"));
     assert!(files.len() > 20, "{files:?}");
     for file in files {
         let text = std::fs::read_to_string(&file).expect("a text file");

@@ -3,17 +3,13 @@
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
-use binder_sim::driver::Translation;
-use binder_sim::fd_table::FdRow;
-use binder_sim::story;
-use binder_sim::trace::Trace;
 use regex::Regex;
 
+use crate::binder;
 use crate::descriptors;
 use crate::handover;
 use crate::picture::lifetime::{self, Row};
 use crate::picture::rendezvous::{self, Rendezvous};
-use crate::picture::sequence::{self, Step};
 use crate::picture::translation::{self, Table};
 use crate::recorded::{self, Difference};
 use crate::workspace;
@@ -32,19 +28,11 @@ pub fn check(on_difference: Difference) -> Result<()> {
 
 /// Every generated file with the text it should hold.
 fn files() -> Result<Vec<(PathBuf, String)>> {
-    let (_, classic) = story::one_descriptor(Translation::Classic)?;
-    let (_, deferred) = story::one_descriptor(Translation::Deferred)?;
-    let pictures = [
-        ("translation.svg", tables(&deferred)?),
-        ("transaction-classic.svg", steps(&classic)?),
-        ("transaction-deferred.svg", steps(&deferred)?),
-        ("system-v.svg", meeting()?),
-        ("descriptor.svg", handed_over()?),
-        ("lifetime.svg", lifetime()?),
-    ];
+    let pictures =
+        [("system-v.svg", meeting()?), ("descriptor.svg", handed_over()?), ("lifetime.svg", lifetime()?)];
     let mut files: Vec<_> =
         pictures.map(|(name, text)| (workspace::pages().join("pictures").join(name), text)).into();
-    let drawn = descriptors::pictures()?;
+    let drawn = descriptors::pictures()?.into_iter().chain(binder::pictures()?);
     files.extend(drawn.map(|(name, text)| (workspace::pages().join("pictures").join(name), text)));
     let results = std::fs::read_to_string(workspace::root().join("benches/results/reference.json"))
         .context("reading the benchmarks' results")?;
@@ -52,40 +40,6 @@ fn files() -> Result<Vec<(PathBuf, String)>> {
     let table = handover::table(&printed.text, &results)?;
     files.push((workspace::pages().join("tables/handover.md"), table));
     Ok(files)
-}
-
-/// The two tables after the transaction, and the one open file.
-fn tables(trace: &Trace) -> Result<String> {
-    let row = trace.translations.first().context("the story translates a descriptor")?;
-    let table = |process: &str, entries: &[FdRow]| Table {
-        process: process.to_owned(),
-        entries: entries.iter().map(|entry| (entry.fd, entry.file.clone())).collect(),
-    };
-    let translation = translation::Translation {
-        by: "Binder driver",
-        sent: row.sender_fd,
-        file: row.file.clone(),
-        received: row.receiver_fd,
-    };
-    let (sender, receiver) = (trace.after(&row.sender), trace.after(&row.receiver));
-    Ok(translation::draw(&table(&row.sender, &sender), &table(&row.receiver, &receiver), &translation))
-}
-
-/// The steps, with the one at which the receiver's number is chosen marked.
-fn steps(trace: &Trace) -> Result<String> {
-    let chosen = trace.translations.first().context("the story translates a descriptor")?.chosen_at_step;
-    let steps: Vec<_> = trace
-        .rows
-        .iter()
-        .map(|row| Step {
-            lane: trace.processes.iter().position(|name| *name == row.in_call_of).unwrap_or(0),
-            function: row.function.clone(),
-            text: row.text.clone(),
-            accent: row.step == chosen,
-        })
-        .collect();
-    let title = format!("One transaction with a descriptor, in the {} scheme", trace.translation);
-    Ok(sequence::draw(&title, &trace.processes, &steps))
 }
 
 /// The System V tour: what both know, and what the table says, as the example printed it.
@@ -103,10 +57,14 @@ fn handed_over() -> Result<String> {
     let [name, size, sent] = printed.find(r#"made a region, "(\w+)" of (\d+) bytes: descriptor (\d+)"#)?;
     let [received] = printed.find(r"received descriptor (\d+)")?;
     let (sent, received) = (sent.parse()?, received.parse()?);
-    let table =
-        |process: &str, number| Table { process: process.into(), entries: vec![(number, name.clone())] };
+    let table = |process: &str, number| Table {
+        process: process.into(),
+        kind: "its fd table",
+        entries: vec![(number, name.clone())],
+    };
     let file = format!("{name}, {size} bytes");
-    let translation = translation::Translation { by: "Unix socket", sent, file, received };
+    let by = "Unix socket";
+    let translation = translation::Translation { by, what: "one open file", sent, file, received };
     Ok(translation::draw(&table("server", sent), &table("client", received), &translation))
 }
 

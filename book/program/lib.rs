@@ -17,6 +17,7 @@
 //! * [`picture`] - transactions of the simulated driver as drawings.
 //! * [`handover`] - the ways to hand a descriptor over as a table.
 //! * [`descriptors`] - the pictures of the chapters on descriptors, from what their examples printed.
+//! * [`binder`] - the pictures of the chapters on Binder, from traces and from what the examples printed.
 //! * [`generated`] - the files that programs here make: pictures and tables.
 //! * [`pages`] - the rules for the pages: nothing missing, nothing unquoted, nothing dead.
 //! * [`render`] - mdBook as a library.
@@ -41,6 +42,8 @@ pub mod picture;
 pub mod handover;
 
 pub mod descriptors;
+
+pub mod binder;
 
 pub mod generated;
 

@@ -21,6 +21,11 @@ const UNSAFE_FILES: &[(&str, &str)] = &[
         "binder-sim/examples/binder_15_server_and_client_broken.rs",
         "a private mapping, to show that it shares nothing",
     ),
+    ("binder-sim/src/client.rs", "ioctl(2) on the device, with pointers to its arguments"),
+    ("binder-sim/src/client/mapping.rs", "mmap(2) of the device, and where it ends"),
+    ("binder-sim/tests/kernel/actor.rs", "numbers that a script opens and closes as it likes"),
+    ("binder-sim/tests/kernel/arena.rs", "memory that ends where a script says"),
+    ("binder-sim/tests/kernel/main.rs", "fork(2) of a program with one thread"),
     ("book/program/sys.rs", "close_range(2) is wrapped by no crate"),
     ("fd-shm/examples/fd_01_shrink_under_the_reader.rs", "a plain reader's look at memory that is cut"),
     ("fd-shm/examples/fd_06_out_of_range.rs", "a plain reader's look behind the end of a file"),
@@ -77,7 +82,7 @@ const MOST_LINES: usize = 400;
 const BUDGETS: [(&str, usize); 5] = [
     ("sysv-shm/src", 2800), // segments, semaphores, who uses them and what is left; a third says what an errno means
     ("fd-shm/src", 4400), // regions, every way to hand one over, locks; a third is ashmem, once pure and once in the region
-    ("binder-sim/src", 9500), // every rule of the real driver, whole; its wire; a world, scripts, and the real device
+    ("binder-sim/src", 10500), // every rule of the real driver, whole; its wire; a world, scripts, and the real device
     ("benches/src", 5500), // nine questions, each through the library, in raw system calls and beside its peers; the report
     ("book/program", 2000), // the book's pipeline, the rules for its pages, and its pictures and tables
 ];

@@ -60,6 +60,9 @@ pub(crate) struct Buffer {
     pub(crate) arrays: Vec<u32>,
     /// Whether the receiver has been told of it, and so may free it.
     pub(crate) allow_user_free: bool,
+    /// Its transaction went unread with the thread that was to read it. The kernel does not free such a buffer
+    /// before its process ends.
+    pub(crate) is_lost: bool,
 }
 
 /// A buffer that was just taken.
@@ -164,6 +167,7 @@ impl Allocation {
             objects: Vec::new(),
             arrays: Vec::new(),
             allow_user_free: false,
+            is_lost: false,
         };
         let id = self.ranges.alloc(room, buffer).ok_or(Errno::ENOSPC)?;
         let before = self.ranges.mark(id, pid);

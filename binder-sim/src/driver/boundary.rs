@@ -9,26 +9,6 @@ use crate::protocol::{Answer, Command, Ioctl};
 use alloc::string::String;
 use alloc::vec::Vec;
 
-/// A command, and what only the caller's table can say of it.
-#[derive(Debug)]
-pub struct Looked<F> {
-    /// The command.
-    pub command: Command,
-    /// For each descriptor number in it, in order, the file that the caller's table has there, if any.
-    pub files: Vec<Option<F>>,
-}
-
-impl<F> Looked<F> {
-    /// `command`, each descriptor number looked up with `find`.
-    pub fn new(command: Command, find: impl FnMut(u32) -> Option<F>) -> Looked<F> {
-        let files = match command.data() {
-            Some(data) => data.payload.descriptors().map(find).collect(),
-            None => Vec::new(),
-        };
-        Looked { command, files }
-    }
-}
-
 /// The one way in: what a process does to the device, or what the backend answers.
 #[derive(Debug)]
 pub enum Input<F> {
@@ -74,7 +54,9 @@ pub enum Input<F> {
         /// The caller.
         thread: ThreadId,
         /// The commands.
-        write: Vec<Looked<F>>,
+        write: Vec<Command>,
+        /// For each descriptor number in them, in order, the file that the caller's table has there, if any.
+        files: Vec<Option<F>>,
         /// The read part.
         read: Read,
     },

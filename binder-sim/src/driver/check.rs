@@ -74,12 +74,15 @@ impl<F: fmt::Debug> Driver<F> {
 
     /// The files in flight: those that the driver holds between any two inputs.
     pub fn files(&self) -> impl Iterator<Item = &F> {
-        let building = self.threads.iter().filter_map(|(_, thread)| match &thread.call.as_ref()?.hold {
+        let calls = || self.threads.iter().filter_map(|(_, thread)| thread.call.as_ref());
+        let building = calls().filter_map(|call| match &call.hold {
             Hold::Building(building) => Some(building.fixups.iter().chain(building.installing.as_slice())),
             _ => None,
         });
+        let looked_up = calls().flat_map(|call| call.files.iter().flatten());
         let queued = self.transactions.iter().flat_map(|(_, transaction)| &transaction.fixups);
-        building.flatten().chain(queued).map(|in_flight| &in_flight.file).chain(&self.forgotten)
+        let in_flight = building.flatten().chain(queued).map(|in_flight| &in_flight.file);
+        in_flight.chain(looked_up).chain(&self.forgotten)
     }
 
     /// How many buffers are out, and how many bytes are free, in the mapping of `process`.
@@ -177,7 +180,7 @@ impl<F: fmt::Debug> Driver<F> {
         for buffer in alloc.buffers() {
             let transaction = buffer.transaction.and_then(|t| self.transactions.get(t));
             let owned = transaction.is_some_and(|t| t.to == Some(id) && t.buffer.is_some());
-            require(buffer.allow_user_free || owned, || {
+            require(buffer.allow_user_free || owned || buffer.is_lost, || {
                 format!("pid {}: a buffer that nobody can free", process.pid)
             })?;
         }

@@ -6,7 +6,7 @@
 
 use super::Driver;
 use super::process::ProcessId;
-use super::thread::ThreadKey;
+use super::thread::{Thread, ThreadKey};
 use alloc::vec::Vec;
 
 /// An open with something to be done.
@@ -26,6 +26,13 @@ impl<F: core::fmt::Debug> Driver<F> {
         self.deferred.len()
     }
 
+    /// Whether a thread is inside a call of this open: a call keeps its open.
+    pub fn is_inside(&self, process: ProcessId) -> bool {
+        let threads = self.processes.get(process).into_iter().flat_map(|process| process.threads.values());
+        let is_inside = |thread: &Thread<F>| thread.call.is_some() || thread.freezer.is_some();
+        threads.filter_map(|&key| self.threads.get(key)).any(is_inside)
+    }
+
     /// `binder_defer_work`: what is due to one open is done together; the last open to be listed comes first.
     pub(crate) fn defer(&mut self, process: ProcessId, release: bool) {
         let Some(open) = self.processes.get_mut(process).filter(|open| !open.is_closed) else { return };
@@ -38,7 +45,7 @@ impl<F: core::fmt::Debug> Driver<F> {
             None => self.deferred.push(Deferred { process, flush: !release, release }),
         }
         if release {
-            // Whoever was inside a call of it is gone: a call keeps its open.
+            // Whoever was inside a call of it is gone.
             let threads: Vec<ThreadKey> = self.processes[process].threads.values().copied().collect();
             threads.into_iter().for_each(|key| self.drop_call(key));
         }

@@ -5,7 +5,7 @@ use super::allocation::HeldObject;
 use super::process::ProcessId;
 use super::range_alloc::BlockId;
 use super::thread::{ReturnError, ThreadKey};
-use super::transaction::{Building, Refused, TransactionId};
+use super::transaction::{Building, Refused, Transaction, TransactionId};
 use super::work::{List, Work};
 use crate::protocol::{ExtendedError, Refusal};
 use alloc::format;
@@ -103,10 +103,11 @@ impl<F: core::fmt::Debug> Driver<F> {
 
     /// `binder_free_transaction`: with it go the files that it still carries.
     pub(crate) fn free_transaction(&mut self, id: TransactionId) {
-        let Some(transaction) = self.transactions.remove(id) else { return };
-        let Some(to) = transaction.to else { return };
+        let Some(&Transaction { to, buffer, .. }) = self.transactions.get(id) else { return };
+        self.transactions.discard(id);
+        let Some(to) = to else { return };
         self.count_outstanding(to, -1);
-        if let Some(buffer) = transaction.buffer.and_then(|buffer| self.buffer_mut(to, buffer)) {
+        if let Some(buffer) = buffer.and_then(|buffer| self.buffer_mut(to, buffer)) {
             buffer.transaction = None;
         }
     }
@@ -142,11 +143,24 @@ impl<F: core::fmt::Debug> Driver<F> {
         }
     }
 
+    /// The buffer of a transaction that nobody will read stays where it is.
+    fn lose_buffer(&mut self, id: TransactionId) {
+        let Some(&Transaction { to: Some(to), buffer: Some(buffer), .. }) = self.transactions.get(id) else {
+            return;
+        };
+        if let Some(buffer) = self.buffer_mut(to, buffer) {
+            buffer.is_lost = true;
+        }
+    }
+
     /// `binder_release_work`: what nobody will read.
     pub(crate) fn release_work(&mut self, list: List) {
         while let Some(work) = self.list_mut(list).and_then(|list| list.pop_front()) {
             match work {
-                Work::Transaction(id) => self.cleanup_transaction(id, Refusal::DeadReply),
+                Work::Transaction(id) => {
+                    self.lose_buffer(id);
+                    self.cleanup_transaction(id, Refusal::DeadReply);
+                }
                 Work::Node(node) => {
                     if let Some(node) = self.nodes.get_mut(node) {
                         node.work = None;

@@ -1,9 +1,9 @@
 //! The ioctls of the device (`binder_ioctl`).
 
 use super::thread::{Call, Hold, Read, ThreadId, ThreadKey};
-use super::{Driver, Looked, Output};
+use super::{Driver, Output};
 use crate::errno::Errno;
-use crate::protocol::{Answer, Ioctl, ObjectFlags, number};
+use crate::protocol::{Answer, Command, Ioctl, ObjectFlags, number};
 use alloc::vec::Vec;
 
 /// `BINDER_CURRENT_PROTOCOL_VERSION` of a 64-bit kernel.
@@ -21,7 +21,7 @@ impl<F: core::fmt::Debug> Driver<F> {
     pub(crate) fn write_read(
         &mut self,
         id: ThreadId,
-        write: Vec<Looked<F>>,
+        (write, files): (Vec<Command>, Vec<Option<F>>),
         read: Read,
     ) -> Result<(), Errno> {
         // A kernel does not notice, and writes past the end.
@@ -31,6 +31,8 @@ impl<F: core::fmt::Debug> Driver<F> {
         let key = self.enter(id)?;
         self.threads[key].call = Some(Call {
             commands: write.into_iter(),
+            files,
+            looked_up: 0,
             consumed: 0,
             read,
             returns: Vec::new(),

@@ -39,7 +39,7 @@ mod translate;
 mod work;
 mod write;
 
-pub use boundary::{Input, Looked, Output};
+pub use boundary::{Input, Output};
 pub use check::Broken;
 pub use context::Device;
 pub use install::{HeldReader, HeldSender, InFlight, Install, InstallRemote, Installed};
@@ -183,8 +183,8 @@ impl<F: core::fmt::Debug> Driver<F> {
                     process.euid = euid;
                 }
             }
-            Input::WriteRead { thread, write, read } => {
-                if let Err(errno) = self.write_read(thread, write, read) {
+            Input::WriteRead { thread, write, files, read } => {
+                if let Err(errno) = self.write_read(thread, (write, files), read) {
                     self.outputs.push_back(Output::Done(Err(errno)));
                 }
             }

@@ -35,14 +35,17 @@ struct Block<T> {
 ///
 /// # Invariants
 /// The blocks from 0 on, each `behind` the one before, cover the mapping without a gap; no two free ones touch;
-/// `free` lists exactly the free ones, `by_start` exactly the taken ones.
+/// `tail` is the last of them; `free` lists exactly the free ones before it, `by_start` exactly the taken ones, and
+/// one more at [`NONE`], so that a lone buffer that comes and goes makes and drops no list.
 #[derive(Debug)]
 pub(crate) struct RangeAlloc<T> {
     /// All blocks, and places that blocks have left.
     blocks: Vec<Block<T>>,
     /// The first place that no block uses.
     unused: u32,
-    /// The free ones as (size, start, place): the first that is large enough is the best fit.
+    /// The block at the end of the mapping: mostly free, and mostly what is taken from.
+    tail: u32,
+    /// The other free ones as (size, start, place): the first that is large enough is the best fit.
     free: BTreeSet<(u32, u32, u32)>,
     /// The places of the taken ones, by where they start.
     by_start: BTreeMap<u32, u32>,
@@ -57,28 +60,29 @@ impl<T> RangeAlloc<T> {
         RangeAlloc {
             blocks: alloc::vec![whole],
             unused: NONE,
-            free: BTreeSet::from([(size, 0, 0)]),
-            by_start: BTreeMap::new(),
+            tail: 0,
+            free: BTreeSet::new(),
+            by_start: BTreeMap::from([(NONE, NONE)]),
             size,
         }
     }
 
     /// Takes `size` bytes of the smallest free block that has them, for `value`.
     pub(crate) fn alloc(&mut self, size: u32, value: T) -> Option<BlockId> {
-        let &found = self.free.range((size, 0, 0)..).next()?;
-        let (whole, start, place) = found;
-        self.free.remove(&found);
+        let (whole, start, place) = self.best_fit(size)?;
+        self.unlist(place);
         if whole > size {
             // INVARIANT: the rest of a split lies between the taken part and a taken neighbour (or the end).
             let behind = self.blocks[place as usize].behind;
             let (start, size) = (start + size, whole - size);
             let rest = Block { start, size, before: place, behind, taken: None, mark: 0 };
             let rest = self.put(rest);
-            if behind != NONE {
-                self.blocks[behind as usize].before = rest;
+            match behind {
+                NONE => self.tail = rest,
+                behind => self.blocks[behind as usize].before = rest,
             }
             self.blocks[place as usize].behind = rest;
-            self.free.insert((size, start, rest));
+            self.list(rest);
         }
         let block = &mut self.blocks[place as usize];
         (block.size, block.taken) = (size, Some(value));
@@ -104,14 +108,13 @@ impl<T> RangeAlloc<T> {
             merged = before;
         }
         // INVARIANT: both neighbours are taken now, or the ends of the mapping.
-        let block = &self.blocks[merged as usize];
-        self.free.insert((block.size, block.start, merged));
+        self.list(merged);
         Some(value)
     }
 
     /// The taken block at this offset.
     pub(crate) fn find(&self, start: u32) -> Option<BlockId> {
-        self.by_start.get(&start).copied().map(BlockId)
+        self.by_start.get(&start).filter(|&&place| place != NONE).copied().map(BlockId)
     }
 
     /// Where a taken block begins, and its bytes.
@@ -132,13 +135,23 @@ impl<T> RangeAlloc<T> {
 
     /// The taken blocks by where they start: their bytes, and what stands in them.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (u32, &T)> {
-        let blocks = self.by_start.values().map(|&place| &self.blocks[place as usize]);
+        let blocks = self.by_start.values().filter_map(|&place| self.blocks.get(place as usize));
         blocks.filter_map(|block| block.taken.as_ref().map(|value| (block.size, value)))
     }
 
     /// The bytes that nobody has.
     pub(crate) fn free_bytes(&self) -> u32 {
-        self.free.iter().map(|&(size, ..)| size).sum()
+        let tail = if self.is_free(self.tail) { self.blocks[self.tail as usize].size } else { 0 };
+        tail + self.free.iter().map(|&(size, ..)| size).sum::<u32>()
+    }
+
+    /// The smallest free block of at least `size` bytes, of several the first: its bytes, start and place.
+    fn best_fit(&self, size: u32) -> Option<(u32, u32, u32)> {
+        let listed = self.free.range((size, 0, 0)..).next().copied();
+        let tail = &self.blocks[self.tail as usize];
+        let is_fit = tail.taken.is_none() && tail.size >= size;
+        let tail = is_fit.then_some((tail.size, tail.start, self.tail));
+        listed.into_iter().chain(tail).min()
     }
 
     /// Whether there is a free block at this place.
@@ -146,10 +159,20 @@ impl<T> RangeAlloc<T> {
         place != NONE && self.blocks[place as usize].taken.is_none()
     }
 
+    /// Puts a free block on the list of those.
+    fn list(&mut self, place: u32) {
+        if place != self.tail {
+            let block = &self.blocks[place as usize];
+            self.free.insert((block.size, block.start, place));
+        }
+    }
+
     /// Takes a free block off the list of those.
     fn unlist(&mut self, place: u32) {
-        let block = &self.blocks[place as usize];
-        self.free.remove(&(block.size, block.start, place));
+        if place != self.tail {
+            let block = &self.blocks[place as usize];
+            self.free.remove(&(block.size, block.start, place));
+        }
     }
 
     /// Makes the block at `first` as large as it and its neighbour `second`, which is no block any more.
@@ -157,8 +180,9 @@ impl<T> RangeAlloc<T> {
         let Block { size, behind, .. } = self.blocks[second as usize];
         let block = &mut self.blocks[first as usize];
         (block.size, block.behind) = (block.size + size, behind);
-        if behind != NONE {
-            self.blocks[behind as usize].before = first;
+        match behind {
+            NONE => self.tail = first,
+            behind => self.blocks[behind as usize].before = first,
         }
         self.blocks[second as usize].behind = core::mem::replace(&mut self.unused, second);
     }
@@ -190,7 +214,7 @@ impl<T> RangeAlloc<T> {
                 return Err("two free blocks touch");
             }
             let listed = if is_free {
-                self.free.contains(&(block.size, block.start, at))
+                self.free.contains(&(block.size, block.start, at)) != (at == self.tail)
             } else {
                 self.by_start.get(&block.start) == Some(&at)
             };
@@ -200,8 +224,12 @@ impl<T> RangeAlloc<T> {
             (free, taken) = (free + usize::from(is_free), taken + usize::from(!is_free));
             (end, was_free, before, at) = (end + block.size, is_free, at, block.behind);
         }
-        if end != self.size || (free, taken) != (self.free.len(), self.by_start.len()) {
-            return Err("blocks do not cover the mapping, or something is listed that is no block");
+        let tail = usize::from(self.is_free(self.tail));
+        if before != self.tail || end != self.size {
+            return Err("blocks do not cover the mapping");
+        }
+        if (free, taken + 1) != (self.free.len() + tail, self.by_start.len()) {
+            return Err("something is listed that is no block");
         }
         Ok(())
     }

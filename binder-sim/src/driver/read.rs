@@ -39,6 +39,8 @@ impl<F: core::fmt::Debug> Driver<F> {
     /// Begins the read part.
     pub(crate) fn thread_read(&mut self, key: ThreadKey) {
         let Some(call) = self.call_mut(key) else { return };
+        // The files of commands that were refused are nobody's.
+        call.files.clear();
         if call.read.size == 0 {
             return self.finish(key, None);
         }

@@ -7,11 +7,12 @@ use super::transaction::{Building, Refused, Transaction, TransactionId};
 use super::work::{Complete, List, Work};
 use crate::protocol::TransactionFlags;
 use alloc::format;
+use core::mem::take;
 
 impl<F: core::fmt::Debug> Driver<F> {
     /// All objects are translated: gives the transaction to its receiver.
-    pub(crate) fn commit(&mut self, sender: ThreadKey, building: Building<F>) {
-        let Building { id: debug_id, route, flags, buffer, .. } = building;
+    pub(crate) fn commit(&mut self, sender: ThreadKey, building: &mut Building<F>) {
+        let Building { id: debug_id, route, flags, buffer, .. } = *building;
         let is_sync = route.in_reply_to.is_none() && !flags.contains(TransactionFlags::ONE_WAY);
         let from = self.process_of(sender);
         let transaction = Transaction {
@@ -27,14 +28,14 @@ impl<F: core::fmt::Debug> Driver<F> {
             code: building.code,
             flags,
             buffer: Some(buffer.id),
-            payload: building.payload,
-            fixups: building.fixups,
-            security_context: building.security_context,
+            payload: take(&mut building.payload),
+            fixups: take(&mut building.fixups),
+            security_context: building.security_context.take(),
         };
         let id = self.transactions.insert(transaction);
         if let Some(taken) = self.buffer_mut(route.to, buffer.id) {
             taken.transaction = Some(id);
-            taken.objects = building.held;
+            taken.objects = take(&mut building.held);
         }
         let complete = if buffer.is_spam { Complete::SpamSuspect } else { Complete::Plain };
         match (route.in_reply_to, route.to_thread) {

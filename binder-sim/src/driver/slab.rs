@@ -74,6 +74,18 @@ impl<K: From<Key> + Into<Key> + Copy, T> Slab<K, T> {
         Some(value)
     }
 
+    /// Drops what `key` names where it is, and ends the key.
+    pub(crate) fn discard(&mut self, key: K) {
+        let key: Key = key.into();
+        if let Some(slot) = self.slots.get_mut(key.index as usize).filter(|slot| slot.0 == key.generation)
+            && slot.1.is_some()
+        {
+            // INVARIANT: as in `remove`.
+            (slot.0, slot.1) = (slot.0.wrapping_add(1), None);
+            self.free.push(key.index);
+        }
+    }
+
     /// What `key` names, if it still does. Keys that come from outside go through here.
     pub(crate) fn get(&self, key: K) -> Option<&T> {
         let key: Key = key.into();

@@ -5,9 +5,9 @@ use super::process::ProcessId;
 use super::slab::key;
 use super::transaction::{Building, Refused, TransactionId};
 use super::work::{List, Work};
-use super::{Driver, Looked, Output};
+use super::{Driver, Output};
 use crate::errno::Errno;
-use crate::protocol::{ExtendedError, Refusal, Return};
+use crate::protocol::{Command, ExtendedError, Refusal, Return};
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::vec;
@@ -95,7 +95,11 @@ pub(crate) enum Hold<F> {
 #[derive(Debug)]
 pub(crate) struct Call<F> {
     /// The commands that are left.
-    pub(crate) commands: vec::IntoIter<Looked<F>>,
+    pub(crate) commands: vec::IntoIter<Command>,
+    /// For each descriptor number in all commands, the file that the caller's table has there.
+    pub(crate) files: Vec<Option<F>>,
+    /// How many of them belong to commands that are done.
+    pub(crate) looked_up: usize,
     /// The bytes of those that are done.
     pub(crate) consumed: usize,
     /// The read part.

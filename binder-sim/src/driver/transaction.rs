@@ -129,8 +129,8 @@ pub(crate) struct Building<F> {
     pub(crate) next: usize,
     /// Where the last object ended.
     pub(crate) end: u64,
-    /// The files behind the descriptors that are left.
-    pub(crate) files: vec::IntoIter<Option<F>>,
+    /// The file behind the next descriptor, in the caller's list of them.
+    pub(crate) next_file: usize,
     /// The files so far (deferred).
     pub(crate) fixups: Vec<InFlight<F>>,
     /// The files of the last object, which wait for a number each (classic).
@@ -147,14 +147,9 @@ pub(crate) struct Building<F> {
 
 impl<F: core::fmt::Debug> Driver<F> {
     /// `binder_transaction`: a command `BC_TRANSACTION` or `BC_REPLY` of `sender`.
-    pub(crate) fn transaction(
-        &mut self,
-        sender: ThreadKey,
-        data: TransactionData,
-        files: Vec<Option<F>>,
-        is_reply: bool,
-    ) {
+    pub(crate) fn transaction(&mut self, sender: ThreadKey, data: TransactionData, is_reply: bool) {
         let id = self.next_id();
+        let first_file = self.take_descriptors(sender, &data);
         self.threads[sender].extended_error = ExtendedError { id, command: None, param: None };
         let route = if is_reply {
             self.route_reply(sender)
@@ -173,28 +168,55 @@ impl<F: core::fmt::Debug> Driver<F> {
             Some(_) => format!("handle {} is a node of {}", data.target, driver.comm(route.to)),
             None => format!("the caller that waits for this reply is {}", driver.comm(route.to)),
         });
-        match self.begin(sender, id, route, data, files) {
-            Ok(building) => self.translate(sender, building),
+        let TransactionData { code, flags, payload, buffers_size, .. } = data;
+        let sizes = (&payload, buffers_size);
+        let (buffer, scatter, security_context) = match self.new_buffer(sender, &route, sizes, flags) {
+            Ok(buffer) => buffer,
             Err(refused) => {
                 if let Some(node) = route.node {
                     self.put_node(node);
                 }
-                self.refuse(sender, id, route.in_reply_to, refused);
+                return self.refuse(sender, id, route.in_reply_to, refused);
             }
-        }
+        };
+        let building = Building {
+            id,
+            route,
+            code,
+            flags,
+            buffer,
+            payload,
+            next: 0,
+            end: 0,
+            next_file: first_file,
+            fixups: Vec::new(),
+            installing: Vec::new().into_iter(),
+            installed: Vec::new(),
+            scatter,
+            held: Vec::new(),
+            security_context,
+        };
+        self.translate(sender, building);
+    }
+
+    /// The descriptors of a command are done with, whatever becomes of it: says where they begin.
+    fn take_descriptors(&mut self, sender: ThreadKey, data: &TransactionData) -> usize {
+        let count = data.payload.descriptors().count();
+        self.call_mut(sender).map_or(0, |call| {
+            call.looked_up += count;
+            call.looked_up - count
+        })
     }
 
     /// Takes room in the receiver's mapping, and a strong count on the called node, which the buffer holds.
-    fn begin(
+    fn new_buffer(
         &mut self,
         sender: ThreadKey,
-        id: u32,
-        route: Route,
-        data: TransactionData,
-        files: Vec<Option<F>>,
-    ) -> Result<Building<F>, Refused> {
+        route: &Route,
+        (payload, buffers_size): (&Payload, Option<u64>),
+        flags: TransactionFlags,
+    ) -> Result<(NewBuffer, Scatter, Option<SecurityContext>), Refused> {
         let from = self.process_of(sender);
-        let TransactionData { code, flags, payload, buffers_size, .. } = data;
         let is_async = route.node.is_some() && flags.contains(TransactionFlags::ONE_WAY);
         let context = self.security_context(from, route.node).map_err(Refused::failed)?;
         let context_size = context.as_ref().map_or(0, |text| align8(text.len() as u64 + 1));
@@ -217,23 +239,7 @@ impl<F: core::fmt::Debug> Driver<F> {
         let behind = align8(sizes.data) + align8(sizes.offsets);
         let scatter = Scatter::new(buffer.address + behind, extra, context_size);
         let security_context = context.map(|text| SecurityContext { address: scatter.end(), text });
-        Ok(Building {
-            id,
-            route,
-            code,
-            flags,
-            buffer,
-            payload,
-            next: 0,
-            end: 0,
-            files: files.into_iter(),
-            fixups: Vec::new(),
-            installing: Vec::new().into_iter(),
-            installed: Vec::new(),
-            scatter,
-            held: Vec::new(),
-            security_context,
-        })
+        Ok((buffer, scatter, security_context))
     }
 
     /// The text that a node that asks for it gets to see of its caller.

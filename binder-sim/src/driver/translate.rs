@@ -17,7 +17,7 @@ impl<F: core::fmt::Debug> Driver<F> {
     /// Translates the objects that are left, and sends; or holds the sender, or refuses.
     pub(crate) fn translate(&mut self, sender: ThreadKey, mut building: Building<F>) {
         match self.translate_all(sender, &mut building) {
-            Ok(None) => self.commit(sender, building),
+            Ok(None) => self.commit(sender, &mut building),
             Ok(Some(file)) => {
                 let call = HeldSender { thread: self.threads[sender].id, target: building.route.to };
                 if let Some(held) = self.call_mut(sender) {
@@ -103,7 +103,9 @@ impl<F: core::fmt::Debug> Driver<F> {
         fd: u32,
         offset: u64,
     ) -> Result<(), Errno> {
-        let file = building.files.next().flatten();
+        let looked_up = self.call_mut(sender).and_then(|call| call.files.get_mut(building.next_file));
+        let file = looked_up.and_then(Option::take);
+        building.next_file += 1;
         if !self.accepts_fds(&building.route) {
             self.step(sender, "binder_translate_fd", |_| {
                 format!("FD {fd}: the receiver does not accept descriptors")
@@ -138,9 +140,14 @@ impl<F: core::fmt::Debug> Driver<F> {
         let Object::FdArray { num_fds, fds, .. } = &mut building.payload.objects[index].object else {
             return Err(Errno::EINVAL);
         };
+        // What is said beyond their number is nobody's; its files are passed over.
+        let last_file = building.next_file + fds.len();
         fds.truncate(usize::try_from(*num_fds).unwrap_or(usize::MAX));
-        let Some(address) = place else { return Ok(()) };
         let (num_fds, fds) = (*num_fds, core::mem::take(fds));
+        let Some(address) = place else {
+            building.next_file = last_file;
+            return Ok(());
+        };
         let offset = address - building.buffer.address;
         for (&fd, place) in fds.iter().zip((offset..).step_by(4)) {
             self.translate_fd(sender, building, fd, place)?;
@@ -149,6 +156,7 @@ impl<F: core::fmt::Debug> Driver<F> {
         if (fds.len() as u64) < num_fds {
             return Err(Errno::EINVAL);
         }
+        building.next_file = last_file;
         if let Object::FdArray { fds: place, .. } = &mut building.payload.objects[index].object {
             *place = fds;
         }

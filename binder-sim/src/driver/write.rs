@@ -1,7 +1,7 @@
 //! The write part of an ioctl: commands, one after the other (`binder_thread_write`).
 
 use super::thread::ThreadKey;
-use super::{Driver, Looked, Output};
+use super::{Driver, Output};
 use crate::errno::Errno;
 use crate::protocol::Command;
 use alloc::vec::Vec;
@@ -17,9 +17,9 @@ impl<F: core::fmt::Debug> Driver<F> {
             if call.is_held() {
                 return;
             }
-            let Some(looked) = (if refused { None } else { call.commands.next() }) else { break };
-            let size = looked.command.wire_size();
-            if let Err(errno) = self.command(key, looked) {
+            let Some(command) = (if refused { None } else { call.commands.next() }) else { break };
+            let size = command.wire_size();
+            if let Err(errno) = self.command(key, command) {
                 return self.finish_with(key, errno);
             }
             // INVARIANT: counted when begun; a refused transaction counts as taken.
@@ -31,11 +31,11 @@ impl<F: core::fmt::Debug> Driver<F> {
     }
 
     /// One command: the driver's table of contents.
-    fn command(&mut self, key: ThreadKey, looked: Looked<F>) -> Result<(), Errno> {
+    fn command(&mut self, key: ThreadKey, command: Command) -> Result<(), Errno> {
         let process = self.process_of(key);
-        match looked.command {
-            Command::Transaction(data) => self.transaction(key, data, looked.files, false),
-            Command::Reply(data) => self.transaction(key, data, looked.files, true),
+        match command {
+            Command::Transaction(data) => self.transaction(key, data, false),
+            Command::Reply(data) => self.transaction(key, data, true),
             Command::FreeBuffer(address) => self.free_buffer(key, address),
             Command::IncRefs(handle) => self.count(process, handle, false, true)?,
             Command::Acquire(handle) => self.count(process, handle, true, true)?,

@@ -1,242 +1,344 @@
-//! A script under way.
+//! A script under way in a world.
 
-use super::{Action, Say, Schedule, Script, Step};
-use crate::driver::{Translation, WriteRead};
+use super::encode::Encoded;
+use super::opens::Opens;
+use super::seen::{FileSeen, Names, Seen};
+use super::symbols::Symbols;
+use super::{Action, Kind, Line, Number, Say, Script, Step, Transcript};
+use crate::driver::{Device, ProcessId, Read, ThreadId, WriteRead};
+use crate::errno::Errno;
 use crate::error::Error;
-use crate::protocol::{Command, ObjectFlags, Return};
-use crate::world::{Pid, World};
+use crate::fd_table::FdRow;
+use crate::protocol::{Ioctl, NodeInfoForRef, ObjectFlags, Return};
+use crate::wire::{self, Blocks};
+use crate::world::{Caller, MAPPING_BASE, Pid, World};
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec;
 use alloc::vec::Vec;
-use core::fmt;
 
-/// What one step came to.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Line {
-    /// The step's place in the script, from 1.
-    pub step: usize,
-    /// Whose it was.
-    pub actor: &'static str,
-    /// What it did.
-    pub did: String,
-    /// What it saw: `ok`, an errno, returns, or `waits` if nothing ever came.
-    pub saw: String,
-}
-
-/// What each actor saw, in the order of the script.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Transcript {
-    /// A line for each step.
-    pub lines: Vec<Line>,
-}
-
-impl Transcript {
-    /// What `actor` saw, step by step.
-    pub fn of<'a>(&'a self, actor: &'a str) -> impl DoubleEndedIterator<Item = &'a str> {
-        self.lines.iter().filter(move |line| line.actor == actor).map(|line| line.saw.as_str())
-    }
-}
-
-impl fmt::Display for Transcript {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for line in &self.lines {
-            writeln!(f, "{:>3} {:<10} {}\n{:>14} -> {}", line.step, line.actor, line.did, "", line.saw)?;
-        }
-        Ok(())
-    }
+/// A thread that waits.
+#[derive(Debug)]
+struct Waiting {
+    /// Whose.
+    actor: usize,
+    /// Which.
+    thread: ThreadId,
+    /// The line of the transcript that waits to be filled.
+    line: usize,
+    /// The bytes that it wrote.
+    written: usize,
 }
 
 /// A script under way.
-pub(super) struct Run<'a> {
+#[derive(Debug)]
+pub struct Run<'a> {
     /// The script.
-    script: &'a Script,
+    pub(super) script: &'a Script,
     /// The machine.
-    world: World,
+    pub(super) world: World,
     /// The actors' processes.
     pids: Vec<Pid>,
+    /// What they have open of the device, and how the driver numbers it.
+    opens: Vec<(Opens, Vec<ProcessId>)>,
     /// What the actors saw so far.
     transcript: Transcript,
-    /// For each actor, the buffers it received and has not freed.
-    buffers: Vec<Vec<u64>>,
-    /// The threads that wait: actor, tid, and the line that waits to be filled.
-    waiting: Vec<(usize, u32, usize)>,
+    /// What steps have brought that later ones speak of.
+    symbols: Symbols,
+    /// The threads that wait.
+    waiting: Vec<Waiting>,
+    /// The step that was done last, from 1.
+    now: usize,
 }
 
 impl<'a> Run<'a> {
-    /// A fresh world with the script's actors.
-    pub(super) fn new(script: &'a Script, translation: Translation) -> Run<'a> {
-        let mut world = World::new(translation);
+    /// The script's actors in this world, before the first step.
+    ///
+    /// Each device has had a manager of root that is gone: a kernel remembers the uid of the first one for ever, so
+    /// that only a machine on which that is settled is the same for every script.
+    pub fn new(script: &'a Script, mut world: World) -> Run<'a> {
         let mut pids = Vec::new();
         for actor in &script.actors {
-            let pid = world.spawn_as(actor.name, actor.euid);
-            for &(fd, label) in &actor.files {
-                // A number that is listed twice stays with the first.
-                drop(world.open_at(pid, fd, label, ()));
+            let pid = world.spawn_as(&actor.name, actor.euid);
+            for fd in (0..3).filter(|fd| actor.files.iter().all(|(taken, ..)| taken != fd)) {
+                drop(world.open_at(pid, fd, "null", ()));
             }
+            for (fd, kind, name) in &actor.files {
+                // A number that is listed twice stays with the first.
+                drop(match kind {
+                    Kind::Path => world.open_path_at(pid, *fd, name),
+                    Kind::Pipe | Kind::Memfd => world.open_at(pid, *fd, name, ()),
+                });
+            }
+            drop(world.set_limit(pid, actor.limit));
             pids.push(pid);
         }
-        let buffers = vec![Vec::new(); pids.len()];
-        Run { script, world, pids, transcript: Transcript::default(), buffers, waiting: Vec::new() }
+        let first = world.spawn("init");
+        for device in Device::ALL {
+            let opened = world.open_device_of(first, device);
+            let caller = opened.map(|fd| Caller { pid: first, tid: first.raw(), fd });
+            drop(caller.and_then(|caller| world.ioctl(caller, Ioctl::SetContextMgr)));
+        }
+        drop(world.exit(first));
+        let symbols = Symbols::new(script.actors.len());
+        let opens = vec![<(Opens, Vec<ProcessId>)>::default(); pids.len()];
+        let (transcript, waiting) = (Transcript::default(), Vec::new());
+        Run { script, world, pids, opens, transcript, symbols, waiting, now: 0 }
     }
 
-    /// Runs all steps.
-    pub(super) fn go(mut self, schedule: Schedule, mut after: impl FnMut(&mut World)) -> (World, Transcript) {
-        match schedule {
-            Schedule::Fifo => {
-                for number in 0..self.script.steps.len() {
-                    self.step(number);
-                    after(&mut self.world);
-                    while self.world.ready() > 0 {
-                        self.wake(0);
-                        after(&mut self.world);
-                    }
-                }
-            }
-            Schedule::Seeded(seed) => self.go_seeded(seed, &mut after),
-        }
+    /// The world as it is now, and what each actor saw.
+    pub(super) fn end(mut self) -> (World, Transcript) {
         self.transcript.lines.sort_by_key(|line| line.step);
         (self.world, self.transcript)
     }
 
-    /// Chooses, each time, among the woken threads and the actors' next steps.
-    fn go_seeded(&mut self, seed: u64, after: &mut impl FnMut(&mut World)) {
-        let mut left: Vec<usize> = (0..self.script.steps.len()).collect();
-        let mut state = seed | 1;
-        loop {
-            let next = self.next_steps(&left);
-            let choices = self.world.ready() + next.len();
-            if choices == 0 {
-                return;
-            }
-            // xorshift64: small, and the same everywhere.
-            state ^= state << 13;
-            state ^= state >> 7;
-            state ^= state << 17;
-            let choice = usize::try_from(state % choices as u64).unwrap_or(0);
-            match choice.checked_sub(self.world.ready()) {
-                None => self.wake(choice),
-                Some(at) => {
-                    left.retain(|&step| step != next[at]);
-                    self.step(next[at]);
-                }
-            }
-            after(&mut self.world);
-        }
-    }
-
     /// The next step of each actor whose thread for it does not wait.
-    fn next_steps(&self, left: &[usize]) -> Vec<usize> {
+    pub(super) fn next_steps(&self, left: &[usize]) -> Vec<usize> {
         let mut seen = vec![false; self.pids.len()];
         let mut next = Vec::new();
         for &number in left {
-            let Step { actor, action } = &self.script.steps[number];
-            let Some(seen) = seen.get_mut(*actor) else { continue };
-            let free = !core::mem::replace(seen, true) && !self.waits(*actor, self.tid(*actor, action));
+            let step = &self.script.steps[number];
+            let Some(seen) = seen.get_mut(step.actor) else { continue };
+            let waits = step.action != Action::Exit && self.waits(step.actor, self.tid(step));
+            let free = !core::mem::replace(seen, true) && !waits;
             next.extend(free.then_some(number));
         }
         next
     }
 
     /// The thread that does this.
-    fn tid(&self, actor: usize, action: &Action) -> u32 {
-        let main = self.pids[actor].raw();
+    fn tid(&self, step: &Step) -> u32 {
+        let main = self.pids[step.actor].raw();
         // Threads of a process have tids far from any pid.
-        match action {
-            Action::WriteRead { thread: n @ 1.., .. } => main.saturating_mul(1000).saturating_add(*n),
-            _ => main,
-        }
+        if step.thread == 0 { main } else { main.saturating_mul(1000).saturating_add(step.thread) }
     }
 
     /// Whether this thread is inside a call.
     fn waits(&self, actor: usize, tid: u32) -> bool {
-        self.waiting.iter().any(|&(a, t, _)| (a, t) == (actor, tid))
+        self.waiting.iter().any(|waiting| (waiting.actor, waiting.thread.tid) == (actor, tid))
     }
 
-    /// Does the step with this number.
-    fn step(&mut self, number: usize) {
-        let Step { actor, action } = &self.script.steps[number];
-        let Some(name) = self.script.actors.get(*actor).map(|actor| actor.name) else { return };
-        let saw = match self.act(*actor, action, self.transcript.lines.len()) {
-            Ok(saw) => saw,
-            Err(error) => error.errno().to_string(),
+    /// Does the step with this number (from 0).
+    pub(super) fn step(&mut self, number: usize) {
+        let step = &self.script.steps[number];
+        let Some(actor) = self.script.actors.get(step.actor) else { return };
+        self.now = number + 1;
+        let at = self.transcript.lines.len();
+        let (actor, did) = (actor.name.clone(), step.action.to_string());
+        self.transcript.lines.push(Line { step: self.now, actor, did, saw: Seen::default(), after: None });
+        let own = !matches!(step.action, Action::Exit | Action::Held(_) | Action::Await(_));
+        let saw = if own && self.world.table(self.pids[step.actor]).is_none() {
+            Seen::new(Errno::ESRCH.to_string())
+        } else if own && self.waits(step.actor, self.tid(step)) {
+            Seen::new("not done: the thread waits")
+        } else {
+            self.act(step, at).unwrap_or_else(|error| Seen::new(error.errno().to_string()))
         };
-        self.transcript.lines.push(Line { step: number + 1, actor: name, did: action.to_string(), saw });
+        self.transcript.lines[at].saw = saw;
         self.collect();
     }
 
     /// Lets the `n`-th woken thread run.
-    fn wake(&mut self, n: usize) {
+    pub(super) fn wake(&mut self, n: usize) {
         self.world.run_nth(n);
         self.collect();
     }
 
     /// Does it; `line` is the line of the transcript that says what came of it.
-    fn act(&mut self, actor: usize, action: &Action, line: usize) -> Result<String, Error> {
-        let (pid, world) = (self.pids[actor], &mut self.world);
-        match action {
-            Action::OpenDevice => return world.open_device(pid).map(|fd| format!("fd {fd}")),
-            Action::Mmap(size) => world.mmap(pid, *size)?,
-            Action::SetContextMgr => world.set_context_manager(pid, ObjectFlags::NONE)?,
-            Action::SetContextMgrExt(flags) => world.set_context_manager(pid, *flags)?,
-            Action::GetExtendedError => return world.extended_error(pid).map(|error| error.to_string()),
-            Action::Open(label) => return world.open(pid, label, ()).map(|fd| format!("fd {fd}")),
-            Action::Close(fd) => world.close(pid, *fd)?,
+    fn act(&mut self, step: &Step, line: usize) -> Result<Seen, Error> {
+        let pid = self.pids[step.actor];
+        let (world, (opens, ids)) = (&mut self.world, &mut self.opens[step.actor]);
+        match &step.action {
+            Action::OpenDevice(device) => {
+                let fd = world.open_device_of(pid, *device)?;
+                opens.opened(fd);
+                ids.extend(world.table(pid).and_then(|table| table.get(fd)?.as_device()));
+                return Ok(Seen::new(format!("fd {fd}")));
+            }
+            Action::Open(kind, name) => {
+                let fd = match kind {
+                    Kind::Path => world.open_path(pid, name)?,
+                    Kind::Pipe | Kind::Memfd => world.open(pid, name, ())?,
+                };
+                return Ok(Seen::new(format!("fd {fd}")));
+            }
+            Action::Dup(from) => {
+                let fd = world.dup(pid, *from)?;
+                opens.duplicated(*from, fd);
+                return Ok(Seen::new(format!("fd {fd}")));
+            }
+            Action::Close(fd) => {
+                world.close(pid, *fd)?;
+                opens.closed(*fd);
+            }
             Action::SetLimit(limit) => world.set_limit(pid, *limit)?,
+            Action::Table => return Ok(Seen::table(&self.files(step.actor))),
+            Action::Held(name) | Action::Await(name) => {
+                let held = if matches!(step.action, Action::Held(_)) { "held" } else { "still held" };
+                return Ok(Seen::new(if world.holds(name) { held } else { "nobody has it" }));
+            }
             Action::Exit => {
                 world.exit(pid)?;
-                self.waiting.retain(|&(waiting, ..)| waiting != actor);
+                opens.clear();
+                self.kill(step.actor);
             }
-            Action::WriteRead { write, read, .. } => {
-                let tid = self.tid(actor, action);
-                let write = self.fill_in(actor, write);
-                return match self.world.write_read_of(pid, tid, write, *read)? {
-                    Some(result) => Ok(self.saw(actor, &result)),
-                    None => {
-                        self.waiting.push((actor, tid, line));
-                        Ok("waits".into())
-                    }
-                };
-            }
+            _ => return self.call(step, line),
         }
-        Ok("ok".into())
+        Ok(Seen::new("ok"))
     }
 
-    /// The commands, with what only a running script knows.
-    fn fill_in(&mut self, actor: usize, write: &[Say]) -> Vec<Command> {
-        let mut commands = Vec::with_capacity(write.len());
-        for say in write {
-            match say {
-                Say::Command(command) => commands.push(command.clone()),
-                Say::FreeLast => commands.extend(self.buffers[actor].pop().map(Command::FreeBuffer)),
+    /// A call of the device.
+    fn call(&mut self, step: &Step, line: usize) -> Result<Seen, Error> {
+        let (pid, tid) = (self.pids[step.actor], self.tid(step));
+        let (opens, ids) = &mut self.opens[step.actor];
+        let place = opens.place(step.device);
+        if let (Action::Munmap, Some(place)) = (&step.action, place) {
+            if !opens.get(place).is_some_and(|open| open.mapped) {
+                return Ok(Seen::new(Errno::EINVAL.to_string()));
             }
+            self.world.munmap_open(pid, ids[place]);
+            opens.set_mapped(place, false);
+            return Ok(Seen::new("ok"));
         }
-        commands
+        let Some(fd) = opens.number(step.device) else { return Ok(Seen::new(Errno::EBADF.to_string())) };
+        let caller = Caller { pid, tid, fd };
+        match &step.action {
+            Action::Mmap { size, writable } => {
+                self.world.mmap_fd(pid, fd, *size, *writable)?;
+                place.into_iter().for_each(|place| opens.set_mapped(place, true));
+                Ok(Seen::new("ok"))
+            }
+            Action::Poll => {
+                let readable = self.world.poll(caller)?;
+                Ok(Seen::new(if readable { "readable" } else { "nothing to read" }))
+            }
+            Action::WriteRead { write, read } => {
+                let write = self.symbols.fill_in(step.actor, write);
+                self.write_read(step.actor, caller, &write, *read, line)
+            }
+            action => match self.ioctl(action) {
+                Some(ioctl) => match self.world.ioctl(caller, ioctl)? {
+                    Some(answer) => Ok(Seen::answer(&answer, &self.names(step.actor))),
+                    None => self.wait(step.actor, caller, line, 0),
+                },
+                None => Ok(Seen::new(Errno::EINVAL.to_string())),
+            },
+        }
+    }
+
+    /// The ioctl that an action is.
+    fn ioctl(&self, action: &Action) -> Option<Ioctl> {
+        let pid = |actor: &str| {
+            let place = self.script.actors.iter().position(|known| known.name == actor);
+            place.map_or(0, |place| self.pids[place].raw())
+        };
+        Some(match action {
+            Action::SetContextMgr => Ioctl::SetContextMgr,
+            Action::SetContextMgrExt(flags) => {
+                Ioctl::SetContextMgrExt { ptr: 0, cookie: 0, flags: ObjectFlags(flags.0) }
+            }
+            Action::SetMaxThreads(most) => Ioctl::SetMaxThreads(*most),
+            Action::ThreadExit => Ioctl::ThreadExit,
+            Action::Version => Ioctl::Version,
+            Action::GetNodeDebugInfo(ptr) => Ioctl::GetNodeDebugInfo { ptr: *ptr },
+            Action::GetNodeInfoForRef(handle) => {
+                let Number::Is(handle) = self.symbols.number(*handle) else { return None };
+                Ioctl::GetNodeInfoForRef(NodeInfoForRef { handle, ..NodeInfoForRef::default() })
+            }
+            Action::Freeze { actor, enable, timeout_ms } => {
+                Ioctl::Freeze { pid: pid(actor), enable: *enable, timeout_ms: *timeout_ms }
+            }
+            Action::GetFrozenInfo(actor) => Ioctl::GetFrozenInfo { pid: pid(actor) },
+            Action::EnableOnewaySpamDetection(on) => Ioctl::EnableOnewaySpamDetection(*on != 0),
+            Action::GetExtendedError => Ioctl::GetExtendedError,
+            Action::Ioctl(number) => Ioctl::Unknown(*number),
+            _ => return None,
+        })
+    }
+
+    /// `ioctl(BINDER_WRITE_READ)`, by way of the kernel's bytes.
+    fn write_read(
+        &mut self,
+        actor: usize,
+        caller: Caller,
+        write: &[Say],
+        read: Read,
+        line: usize,
+    ) -> Result<Seen, Error> {
+        let mut memory = Blocks::default();
+        let Encoded { bytes } = Encoded::new(write, MAPPING_BASE, &mut memory);
+        let commands = wire::decode(&bytes, &memory);
+        match self.world.write_read_by(caller, commands, read)? {
+            Some(result) => Ok(self.saw(actor, line, bytes.len(), &result)),
+            None => self.wait(actor, caller, line, bytes.len()),
+        }
+    }
+
+    /// The thread waits.
+    fn wait(&mut self, actor: usize, caller: Caller, line: usize, written: usize) -> Result<Seen, Error> {
+        let process = self.world.open_at_fd(caller.pid, caller.fd);
+        let Some(process) = process else { return Ok(Seen::new(Errno::EBADF.to_string())) };
+        let thread = ThreadId { process, tid: caller.tid };
+        self.waiting.push(Waiting { actor, thread, line, written });
+        Ok(Seen::new("waits"))
+    }
+
+    /// The threads of this actor are no more.
+    fn kill(&mut self, actor: usize) {
+        let now = self.now;
+        self.waiting.retain(|waiting| {
+            let killed = waiting.actor == actor;
+            if killed {
+                let line = &mut self.transcript.lines[waiting.line];
+                (line.saw, line.after) = (Seen::new("killed"), Some(now));
+            }
+            !killed
+        });
     }
 
     /// Fills the lines of threads that waited and have returned.
     fn collect(&mut self) {
-        let waiting = core::mem::take(&mut self.waiting);
-        for (actor, tid, line) in waiting {
-            match self.world.take_returned_by(self.pids[actor], tid) {
-                Some(result) => {
-                    let saw = self.saw(actor, &result);
-                    if let Some(line) = self.transcript.lines.get_mut(line) {
-                        line.saw = saw;
-                    }
+        for waiting in core::mem::take(&mut self.waiting) {
+            let Waiting { actor, thread, line, written } = waiting;
+            let returned = self.world.take_returned_of_thread(thread);
+            let saw = returned.map(|result| self.saw(actor, line, written, &result)).or_else(|| {
+                Some(match self.world.take_answer_of_thread(thread)? {
+                    Ok(answer) => Seen::answer(&answer, &self.names(actor)),
+                    Err(errno) => Seen::new(errno.to_string()),
+                })
+            });
+            match saw {
+                Some(saw) => {
+                    let line = &mut self.transcript.lines[line];
+                    (line.saw, line.after) = (saw, (line.step != self.now).then_some(self.now));
                 }
-                None => self.waiting.push((actor, tid, line)),
+                None => self.waiting.push(waiting),
             }
         }
     }
 
-    /// What came out of an ioctl, as text; remembers its buffer.
-    fn saw(&mut self, actor: usize, result: &WriteRead) -> String {
-        self.buffers[actor].extend(result.returns.iter().filter_map(Return::delivered).map(|d| d.buffer));
-        if let Some(errno) = result.error {
-            return errno.to_string();
+    /// What came out of an ioctl, as text; remembers its buffers and handles.
+    fn saw(&mut self, actor: usize, line: usize, written: usize, result: &WriteRead) -> Seen {
+        let step = self.transcript.lines[line].step;
+        for delivered in result.returns.iter().filter_map(Return::delivered) {
+            self.symbols.received(actor, step, delivered, MAPPING_BASE);
         }
-        let texts: Vec<String> = result.returns.iter().map(ToString::to_string).collect();
-        if texts.is_empty() { "ok".into() } else { texts.join("; ") }
+        let errno = result.error.map(|errno| errno.to_string());
+        Seen::write_read(errno, result.write_consumed, written, &result.returns, &self.names(actor))
+    }
+
+    /// What the numbers that an actor sees are called.
+    fn names(&self, actor: usize) -> Names {
+        let actors = self.pids.iter().zip(&self.script.actors);
+        let pids = actors.map(|(pid, actor)| (pid.raw(), actor.name.clone())).collect();
+        Names { base: MAPPING_BASE, pids, files: self.files(actor) }
+    }
+
+    /// What an actor has open.
+    fn files(&self, actor: usize) -> Vec<FileSeen> {
+        let rows =
+            self.world.table(self.pids[actor]).map(|table| table.rows(|file| String::from(file.label())));
+        let file = |row: FdRow| FileSeen { fd: row.fd, name: row.file, cloexec: row.close_on_exec };
+        rows.unwrap_or_default().into_iter().map(file).collect()
     }
 }

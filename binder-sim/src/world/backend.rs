@@ -1,7 +1,7 @@
 //! What the driver asks of the world, done: files looked up, numbers reserved, installed and closed.
 
 use super::{File, Pid, World};
-use crate::driver::{InFlight, Input, Install, InstallRemote, Looked, Output};
+use crate::driver::{InFlight, Input, Install, InstallRemote, Output};
 use crate::driver::{ProcessId, ThreadId, WriteRead};
 use crate::errno::Errno;
 use crate::fd_table::{FdTable, Reserved};
@@ -19,13 +19,19 @@ impl<T> World<T> {
             match output {
                 Output::Opened(open) => self.opened = Some(open),
                 Output::Done(done) => self.done = Some(done),
-                Output::Answered { thread, result } => self.answered.push((thread, result)),
+                Output::Answered { thread, result } => {
+                    self.answered.push((thread, result));
+                    self.note_left(thread.process);
+                }
                 Output::Install(install) => self.install(install),
                 Output::InstallRemote(install) => self.install_remote(install),
                 Output::CloseRemote { target, number } => self.close_remote(target, number),
                 Output::CloseFds { thread, numbers } => self.close_fds(thread, &numbers),
                 Output::Wake(thread) => self.ready.push_back(thread),
-                Output::Return { thread, result } => self.note_return(thread, result),
+                Output::Return { thread, result } => {
+                    self.note_return(thread, result);
+                    self.note_left(thread.process);
+                }
                 Output::Step { thread, function, text } => self.note(thread, Lane::Driver, function, || text),
             }
         }
@@ -37,65 +43,73 @@ impl<T> World<T> {
     }
 
     /// Puts beside each descriptor number the file that the process has there: its own table, in its own call.
-    pub(super) fn look_up(&mut self, pid: Pid, write: Vec<Command>) -> Vec<Looked<File<T>>> {
+    pub(super) fn look_up(&mut self, pid: Pid, write: &[Command]) -> Vec<Option<File<T>>> {
         let table = self.processes.get(pid.index()).and_then(|process| process.table.as_ref());
         let mut devices = false;
-        let mut find = |fd: u32| {
+        let find = |fd: u32| {
             let file = table?.get(fd).filter(|file| file.can_be_sent())?;
             devices |= file.as_device().is_some();
             Some(file.clone())
         };
-        let looked = write.into_iter().map(|command| Looked::new(command, &mut find)).collect();
+        let numbers = write.iter().filter_map(Command::data).flat_map(|data| data.payload.descriptors());
+        let files = numbers.map(find).collect();
         self.devices_travel |= devices;
-        looked
+        files
     }
 
     /// Deferred: all numbers are reserved in the reader's table, then all files installed; or none.
     fn install(&mut self, install: Install<File<T>>) {
         let Install { call, sender, files } = install;
         let reader = call.thread();
-        let opener = self.task_of(reader);
-        let answer = self.reserve(reader, opener, &files).map(|reserved| {
-            let installed = reserved.into_iter().zip(files);
-            let numbers = installed.map(|((number, step), file)| {
-                let note = self.trace.is_some().then(|| (file.file.to_string(), file.sender_fd));
-                let Some(table) = self.table_at(opener) else { return number.number() };
+        let task = self.task_of(reader);
+        let mut steps = Vec::new();
+        let answer = self.reserve(reader, task, &files, &mut steps);
+        let answer = answer.map(|reserved| {
+            let mut steps = steps.into_iter();
+            let install = |(number, file): (Reserved, InFlight<File<T>>)| {
+                let note = steps.next().map(|step| (file.file.to_string(), file.sender_fd, step));
+                let Some(table) = self.table_at(task) else { return number.number() };
                 let number = table.fd_install(number, file.file, true);
-                if let Some((label, sender_fd)) = note {
-                    self.note_installed(reader, opener, "fd_install", number, &label);
-                    self.note_translation(reader, (sender, sender_fd), label, (opener, number), step);
+                if let Some((label, sender_fd, step)) = note {
+                    self.note_installed(reader, task, "fd_install", number, &label);
+                    self.note_translation(reader, (sender, sender_fd), label, (task, number), step);
                 }
                 number
-            });
-            numbers.collect()
+            };
+            reserved.into_iter().zip(files).map(install).collect()
         });
         self.driver.handle(Input::Installed(call, answer));
     }
 
-    /// Reserves a number for each file, and says at which step each was chosen; or puts all back.
+    /// Reserves a number for each file, or puts all back. Of a trace, says at which step each was chosen.
     fn reserve(
         &mut self,
         reader: ThreadId,
-        opener: Pid,
+        task: Pid,
         files: &[InFlight<File<T>>],
-    ) -> Result<Vec<(Reserved, usize)>, Errno> {
-        let lane = self.lane_of(opener);
+        steps: &mut Vec<usize>,
+    ) -> Result<Vec<Reserved>, Errno> {
+        let lane = self.lane_of(task);
         let mut reserved = Vec::with_capacity(files.len());
         for file in files {
-            let table = self.table_at(opener).ok_or(Errno::ESRCH)?;
+            let table = self.table_at(task).ok_or(Errno::ESRCH)?;
             match table.get_unused_fd_flags() {
                 Ok(number) => {
                     let chosen = number.number();
+                    reserved.push(number);
+                    if self.trace.is_none() {
+                        continue;
+                    }
                     self.note(reader, lane, "get_unused_fd_flags", || {
                         format!("{chosen}: the lowest free in its own table, O_CLOEXEC")
                     });
-                    reserved.push((number, self.steps()));
+                    steps.push(self.steps());
                     self.note(reader, Lane::Driver, "binder_alloc_copy_to_buffer", || {
                         format!("the object at offset {} says {chosen} now", file.offset)
                     });
                 }
                 Err(errno) => {
-                    for (number, _) in reserved {
+                    for number in reserved {
                         table.put_unused_fd(number);
                     }
                     self.note(reader, lane, "get_unused_fd_flags", || format!("no number is free: -{errno}"));

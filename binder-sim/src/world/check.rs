@@ -6,8 +6,8 @@ use alloc::collections::BTreeMap;
 use alloc::format;
 
 impl<T> World<T> {
-    /// Asserts every invariant of the driver, and counts files: each reference is a number in some table or a
-    /// file in flight, so nothing leaks and nothing is counted twice.
+    /// Asserts every invariant of the driver, and counts files: each reference is a number in some table, a
+    /// mapping or a file in flight, so nothing leaks and nothing is counted twice.
     ///
     /// # Errors
     /// The first invariant that does not hold.
@@ -19,7 +19,8 @@ impl<T> World<T> {
         }
         let in_tables = tables.flat_map(|table| table.iter().map(|(_, file)| file));
         let mut seen: BTreeMap<usize, usize> = BTreeMap::new();
-        for file in in_tables.chain(self.driver.files()) {
+        let mapped = self.processes.iter().flat_map(|process| &process.mappings);
+        for file in in_tables.chain(mapped).chain(self.driver.files()) {
             *seen.entry(file.identity()).or_default() += 1;
         }
         for watch in &self.ledger {
@@ -35,6 +36,11 @@ impl<T> World<T> {
     /// How many files are in flight: with the driver, in nobody's table.
     pub fn in_flight(&self) -> usize {
         self.driver.files().count()
+    }
+
+    /// Whether anybody has a file with this label: a process under a number, or the driver on its way.
+    pub fn holds(&self, label: &str) -> bool {
+        self.ledger.iter().any(|watch| watch.is(label))
     }
 
     /// The file behind a number of a process.

@@ -1,7 +1,7 @@
-//! Opens of the device, and the calls that processes make of them.
+//! The calls that processes make of the device.
 
-use super::{Caller, File, Open, Pid, World};
-use crate::driver::{Device, Input, ProcessId, Read, Security, ThreadId, WriteRead};
+use super::{Caller, File, Pid, World};
+use crate::driver::{Input, ProcessId, Read, Security, ThreadId, WriteRead};
 use crate::errno::Errno;
 use crate::error::Error;
 use crate::protocol::{Answer, Command, ExtendedError, Ioctl, ObjectFlags};
@@ -10,86 +10,7 @@ use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-/// Where a process maps the device first: the same everywhere, so that a page shows the same address everywhere.
-const MAPPING_BASE: u64 = 0x7000_0000;
-
-/// How far apart the mappings of one process are.
-const MAPPING_STEP: u64 = 0x0100_0000;
-
-/// The bytes of a page.
-const PAGE: usize = 4096;
-
 impl<T> World<T> {
-    /// `open("/dev/binder")`: takes a number, like any open file.
-    ///
-    /// # Errors
-    /// `ESRCH`: no such process. `EMFILE`: its table is full.
-    pub fn open_device(&mut self, pid: Pid) -> Result<u32, Error> {
-        self.open_device_of(pid, Device::Binder)
-    }
-
-    /// `open` of one of the devices; a process can have several opens, each of which is a process to the driver.
-    ///
-    /// # Errors
-    /// `ESRCH`: no such process. `EMFILE`: its table is full.
-    pub fn open_device_of(&mut self, pid: Pid, device: Device) -> Result<u32, Error> {
-        let call = || format!("open(pid {pid}, {:?})", device.path());
-        let full = |errno| Error::new(call(), errno, "every number below the limit is in use");
-        let number = self.table_mut(pid, &call)?.get_unused_fd_flags().map_err(full)?;
-        let process = &self.processes[pid.index()];
-        let (euid, comm) = (process.euid, process.name.clone());
-        self.handle(Input::Open { device, pid: pid.raw(), euid, comm });
-        let Some(open) = self.opened.take() else {
-            self.table_mut(pid, &call)?.put_unused_fd(number);
-            return Err(Error::new(call(), Errno::ENOMEM, "the driver did not open"));
-        };
-        let file = File::device(device.path(), open);
-        self.watch(&file);
-        let entry = Open { id: open, opener: pid, watch: file.watch(), is_closed: false };
-        match self.opens.get_mut(open.index()) {
-            Some(place) => *place = entry,
-            None => self.opens.push(entry),
-        }
-        let fd = self.table_mut(pid, &call)?.fd_install(number, file, false);
-        self.processes[pid.index()].device_fd.get_or_insert(fd);
-        Ok(fd)
-    }
-
-    /// `mmap` of the device that the process opened first: room to receive `size` bytes of transactions.
-    ///
-    /// # Errors
-    /// `EBADF`: the device is not open. `EBUSY`: it is mapped already. `EINVAL`: `size` is 0.
-    pub fn mmap(&mut self, pid: Pid, size: usize) -> Result<(), Error> {
-        let fd = self.main(pid, "mmap")?.fd;
-        self.mmap_fd(pid, fd, size, false)
-    }
-
-    /// `mmap` of the device under `fd`, perhaps writable.
-    ///
-    /// # Errors
-    /// As [`mmap`](World::mmap), and: `EINVAL`: another process opened it. `EPERM`: writable.
-    pub fn mmap_fd(&mut self, pid: Pid, fd: u32, size: usize, write: bool) -> Result<(), Error> {
-        let call = || format!("mmap(pid {pid}, fd {fd}, {size})");
-        let process = self.device(pid, fd, &call)?;
-        let base = MAPPING_BASE + u64::from(self.processes[pid.index()].mappings) * MAPPING_STEP;
-        let size = size.checked_next_multiple_of(PAGE).unwrap_or(0);
-        self.handle(Input::Mmap { process, pid: pid.raw(), base, size, write });
-        let why = "the device can be mapped once, with a size, not writable, and by its opener";
-        self.done().map_err(|errno| Error::new(call(), errno, why))?;
-        self.processes[pid.index()].mappings += 1;
-        Ok(())
-    }
-
-    /// `munmap` of the device under `fd`.
-    ///
-    /// # Errors
-    /// `EBADF`: no device is open there.
-    pub fn munmap(&mut self, pid: Pid, fd: u32) -> Result<(), Error> {
-        let process = self.device(pid, fd, &|| format!("munmap(pid {pid}, fd {fd})"))?;
-        self.handle(Input::Munmap(process));
-        Ok(())
-    }
-
     /// `seteuid`: for what the process sends, and whether it may be a manager, from now on.
     ///
     /// # Errors
@@ -245,8 +166,8 @@ impl<T> World<T> {
         let call = || format!("ioctl(pid {}, tid {}, BINDER_WRITE_READ)", caller.pid, caller.tid);
         let thread = self.thread(caller, &call)?;
         self.note_call(caller.pid, &write, read);
-        let write = self.look_up(caller.pid, write);
-        self.handle(Input::WriteRead { thread, write, read });
+        let files = self.look_up(caller.pid, &write);
+        self.handle(Input::WriteRead { thread, write, files, read });
         let refused = "the thread is inside another call, or the room is less than a return";
         self.done().map_err(|errno| Error::new(call(), errno, refused))?;
         Ok(self.returned_of(thread))
@@ -269,83 +190,29 @@ impl<T> World<T> {
         self.returned_of(thread)
     }
 
+    /// What came out of the call of a thread that had to wait, whatever has become of the number it was made by.
+    pub fn take_returned_of_thread(&mut self, thread: ThreadId) -> Option<WriteRead> {
+        self.returned_of(thread)
+    }
+
+    /// What came of a `BINDER_FREEZE` of a thread that had to wait, likewise.
+    pub fn take_answer_of_thread(&mut self, thread: ThreadId) -> Option<Result<Answer, Errno>> {
+        self.answer_of(thread)
+    }
+
+    /// The open under a number of a process, as the driver numbers it.
+    pub fn open_at_fd(&self, pid: Pid, fd: u32) -> Option<ProcessId> {
+        self.table(pid)?.get(fd)?.as_device()
+    }
+
     /// The open of a process, as the driver numbers it: of the device that it opened first.
     pub fn open_of(&self, pid: Pid) -> Option<ProcessId> {
         let process = self.processes.get(pid.index())?;
         process.table.as_ref()?.get(process.device_fd?)?.as_device()
     }
 
-    /// Leaves what closes have to do for later; it is done by [`run_deferred`](World::run_deferred), one open at a
-    /// time. Otherwise it is done at once.
-    pub fn set_eager(&mut self, is_eager: bool) {
-        self.is_eager = is_eager;
-    }
-
-    /// How many opens have something left to be done.
-    pub fn deferred(&self) -> usize {
-        self.driver.deferred()
-    }
-
-    /// Does what a close has left to do, for one open.
-    pub fn run_deferred(&mut self) {
-        self.handle(Input::RunDeferred);
-        self.note_lost_devices();
-    }
-
-    /// A number of a device was closed. With the last reference the open ends.
-    pub(super) fn closed_device(&mut self, file: File<T>) {
-        let Some(open) = file.as_device() else { return };
-        drop(file);
-        self.handle(Input::Flush(open));
-        for process in &mut self.processes {
-            let fd = process
-                .device_fd
-                .filter(|&fd| process.table.as_ref().is_none_or(|table| table.get(fd).is_none()));
-            if fd.is_some() {
-                process.device_fd = None;
-            }
-        }
-        self.note_lost_device(open);
-        while self.is_eager && self.driver.deferred() > 0 {
-            self.run_deferred();
-        }
-    }
-
-    /// Tells the driver of an open that nothing holds any more.
-    fn note_lost_device(&mut self, id: ProcessId) {
-        let Some(open) = self.opens.get_mut(id.index()).filter(|open| open.id == id) else { return };
-        if open.watch.references() > 0 || core::mem::replace(&mut open.is_closed, true) {
-            return;
-        }
-        self.ready.retain(|thread| thread.process != id);
-        self.returned.retain(|(thread, _)| thread.process != id);
-        self.answered.retain(|(thread, _)| thread.process != id);
-        self.handle(Input::Close(id));
-    }
-
-    /// The same of all opens, where the last reference may have gone with a message.
-    pub(super) fn note_lost_devices(&mut self) {
-        if self.devices_travel {
-            let ids: Vec<ProcessId> = self.opens.iter().map(|open| open.id).collect();
-            ids.into_iter().for_each(|id| self.note_lost_device(id));
-        }
-    }
-
-    /// The threads of a process that ends: whatever they wait for, they are not coming back.
-    pub(super) fn kill_threads(&mut self, pid: Pid, devices: &[File<T>]) {
-        let tids: Vec<u32> = self.processes[pid.index()].tids.iter().copied().chain([pid.raw()]).collect();
-        for process in devices.iter().filter_map(File::as_device) {
-            for &tid in &tids {
-                let thread = ThreadId { process, tid };
-                self.ready.retain(|&ready| ready != thread);
-                self.handle(Input::Interrupt(thread));
-                drop((self.returned_of(thread), self.answer_of(thread)));
-            }
-        }
-    }
-
     /// The device that a process has under `fd`.
-    fn device(&self, pid: Pid, fd: u32, call: &dyn Fn() -> String) -> Result<ProcessId, Error> {
+    pub(super) fn device(&self, pid: Pid, fd: u32, call: &dyn Fn() -> String) -> Result<ProcessId, Error> {
         let device = self.table(pid).and_then(|table| table.get(fd)?.as_device());
         device.ok_or_else(|| Error::new(call(), Errno::EBADF, "the process has no device open there"))
     }

@@ -28,7 +28,7 @@ struct Description<T> {
 /// A reference to an open file (`struct file *`): cloning is `get_file`, dropping is `fput`.
 ///
 /// # Invariants
-/// Every reference stands in a table, is in flight in the driver, or is in somebody's hand for the length of one
+/// Every reference stands in a table, holds a mapping, is in flight in the driver, or is in somebody's hand for the length of one
 /// call; [`World::check`](super::World::check) counts them.
 pub struct File<T = ()>(Arc<Description<T>>);
 
@@ -122,6 +122,11 @@ impl<T> Watch<T> {
     /// How many references there are.
     pub(crate) fn references(&self) -> usize {
         self.0.strong_count()
+    }
+
+    /// Whether the file is open and has this label.
+    pub(crate) fn is(&self, label: &str) -> bool {
+        self.0.upgrade().is_some_and(|file| file.label == label)
     }
 
     /// The file's number (see [`File::identity`]).

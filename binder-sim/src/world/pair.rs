@@ -60,6 +60,16 @@ impl RoundTrip {
         &mut self.world
     }
 
+    /// The one who calls.
+    pub fn client(&self) -> Pid {
+        self.client
+    }
+
+    /// The one who is called.
+    pub fn server(&self) -> Pid {
+        self.server
+    }
+
     /// One synchronous call with one descriptor, there and back; the server closes what it got.
     ///
     /// Says which number the server had it under (`u32::MAX` if it never came).

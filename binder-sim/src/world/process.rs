@@ -4,6 +4,7 @@ use super::File;
 use crate::fd_table::FdTable;
 use alloc::collections::BTreeSet;
 use alloc::string::String;
+use alloc::vec::Vec;
 use core::fmt;
 
 /// A process of the world, by its pid. Pids are not used again.
@@ -59,8 +60,10 @@ pub(crate) struct Process<T> {
     pub(crate) table: Option<FdTable<File<T>>>,
     /// The number of the device that it opened first.
     pub(crate) device_fd: Option<u32>,
-    /// How many mappings of the device it has made.
-    pub(crate) mappings: u32,
+    /// The opens that it has mapped: a mapping holds the file, as a number does.
+    pub(crate) mappings: Vec<File<T>>,
+    /// How many mappings it has made.
+    pub(crate) mapped: u32,
     /// Its threads other than the main one, those that have made a call.
     pub(crate) tids: BTreeSet<u32>,
 }
@@ -69,6 +72,7 @@ impl<T> Process<T> {
     /// A process with an empty table.
     pub(crate) fn new(name: &str, euid: u32) -> Process<T> {
         let table = Some(FdTable::new());
-        Process { name: name.into(), euid, table, device_fd: None, mappings: 0, tids: BTreeSet::new() }
+        let (device_fd, mappings, mapped, tids) = (None, Vec::new(), 0, BTreeSet::new());
+        Process { name: name.into(), euid, table, device_fd, mappings, mapped, tids }
     }
 }

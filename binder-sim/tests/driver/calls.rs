@@ -3,7 +3,7 @@
 use crate::stage::{CLIENT, SERVER, accepting, call, one_way, pid, reply, run};
 use binder_sim::driver::{Read, Translation};
 use binder_sim::protocol::{Command, Object, ObjectFlags, Payload, TransactionData, TransactionFlags};
-use binder_sim::script::{Action, Actor, Say, Schedule, Script};
+use binder_sim::script::{Action, Actor, Buffer, Say, Schedule, Script};
 use binder_sim::world::World;
 
 /// A call of `handle` with these objects.
@@ -123,7 +123,7 @@ fn a_server_that_dies_owing_a_reply_and_a_caller_that_dies_waiting() {
         .step(SERVER, Action::free_and_write([reply(&[])]))
         .step(SERVER, Action::read());
     let saw = [
-        "client: waits",
+        "client: killed",
         "server: NOOP; TRANSACTION for node 0x0, 0 bytes",
         "client: ok",
         "server: ok",
@@ -146,8 +146,7 @@ fn a_node_is_told_when_it_is_held_and_when_it_is_not() {
         .step(
             SERVER,
             Action::WriteRead {
-                thread: 0,
-                write: vec![Say::Command(Command::Acquire(1)), Say::FreeLast],
+                write: vec![Command::Acquire(1).into(), Say::FreeBuffer(Buffer::Last)],
                 read: Read { size: 0, nonblock: true },
             },
         )
@@ -220,7 +219,7 @@ fn counts_on_handle_zero_and_on_handles_that_are_not_held() {
 
 #[test]
 fn rooms_of_a_read() {
-    let read = |size, nonblock| Action::WriteRead { thread: 0, write: vec![], read: Read { size, nonblock } };
+    let read = |size, nonblock| Action::WriteRead { write: vec![], read: Read { size, nonblock } };
     let script = accepting("rooms")
         .step(CLIENT, Action::write([call(&[])]))
         .step(SERVER, read(3, true))
@@ -235,19 +234,19 @@ fn rooms_of_a_read() {
 fn an_unmapped_receiver_is_as_good_as_dead() {
     let script = accepting("unmapped")
         .step(SERVER, Action::Exit)
-        .step(SERVER, Action::OpenDevice)
-        .step(CLIENT, Action::Open("x"));
+        .step(SERVER, Action::open_device())
+        .step(CLIENT, Action::open("x"));
     check(&script, &["server: ok", "server: ESRCH", "client: fd 7"]);
     let script = Script::new("unmapped", [Actor::new("client", &[]), Actor::new("server", &[])])
-        .step(SERVER, Action::OpenDevice)
+        .step(SERVER, Action::open_device())
         .step(SERVER, Action::SetContextMgr)
-        .step(CLIENT, Action::OpenDevice)
+        .step(CLIENT, Action::open_device())
         .step(CLIENT, Action::call([call(&[])]))
         .step(CLIENT, Action::GetExtendedError);
     for translation in Translation::ALL {
         let (_, transcript) = script.run(translation, Schedule::Fifo);
-        let saw: Vec<&str> = transcript.of("client").collect();
-        assert_eq!(saw, ["fd 0", "BR_NOOP; BR_DEAD_REPLY", "BR_DEAD_REPLY, -ESRCH"]);
+        let saw: Vec<String> = transcript.of("client").collect();
+        assert_eq!(saw, ["fd 3", "BR_NOOP; BR_DEAD_REPLY", "BR_DEAD_REPLY, -ESRCH"]);
     }
 }
 

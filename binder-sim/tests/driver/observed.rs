@@ -86,7 +86,7 @@ fn row_01_only_the_number_is_rewritten() {
 fn row_02_the_number_is_chosen_at_the_read() {
     let script = accepting("02")
         .step(CLIENT, Action::write([call(&[4])]))
-        .step(SERVER, Action::Open("log"))
+        .step(SERVER, Action::open("log"))
         .step(SERVER, Action::read());
     let sees = |log: u32, fd: u32| {
         let read = format!("server: NOOP; TRANSACTION for node 0x0, 24 bytes [FD {fd}]");
@@ -217,7 +217,7 @@ fn rows_07_and_08_two_descriptors_and_the_same_one_twice() {
 /// A call with `flags` that is answered with a reply that carries `fd` (the server has a file under 4).
 fn answered_with(flags: TransactionFlags, fd: u32) -> Script {
     accepting("09")
-        .step(SERVER, Action::Open("memory"))
+        .step(SERVER, Action::open("memory"))
         .step(CLIENT, Action::call([call_with(flags, &[])]))
         .step(SERVER, Action::read())
         .step(SERVER, Action::free_and_write([reply(&[fd])]))
@@ -251,7 +251,8 @@ fn row_09a_a_descriptor_in_a_reply() {
 #[test]
 fn row_09b_a_descriptor_in_a_reply_and_the_callers_table_is_full() {
     let mut script = answered_with(TransactionFlags::ACCEPT_FDS, 4);
-    script.steps.insert(7, binder_sim::script::Step { actor: CLIENT, action: Action::SetLimit(7) });
+    let step = script.clone().step(CLIENT, Action::SetLimit(7)).steps.pop().expect("a step");
+    script.steps.insert(7, step);
     let saw = [
         "client: ok",
         "server: fd 4",
@@ -373,7 +374,7 @@ fn row_17_one_way_calls_may_use_half_of_the_mapping() {
         check(BOTH, &script.step(CLIENT, Action::GetExtendedError), &[saw, why]);
     }
     let busy = accepting("17 ioctls")
-        .step(SERVER, Action::Mmap(4096))
+        .step(SERVER, Action::mmap(4096))
         .step(CLIENT, Action::SetContextMgrExt(ObjectFlags::NONE));
     check(BOTH, &busy, &["server: EBUSY", "client: EBUSY"]);
 }

@@ -5,7 +5,8 @@ use binder_sim::driver::{Read, Translation};
 use binder_sim::protocol::{
     Command, Object, ObjectFlags, Payload, Placed, TransactionData, TransactionFlags,
 };
-use binder_sim::script::{Action, Actor, Say, Schedule, Script};
+use binder_sim::script::{Action, Actor, Buffer, Encoded, Say, Schedule, Script};
+use binder_sim::wire::{Blocks, decode};
 use binder_sim::world::World;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
@@ -59,7 +60,7 @@ fn say() -> impl Strategy<Value = Say> {
         1 => (0..4u64, 0..2u64).prop_map(|(ptr, cookie)| Command::IncRefsDone { ptr, cookie }),
         1 => (0..4u64, 0..2u64).prop_map(|(ptr, cookie)| Command::AcquireDone { ptr, cookie }),
     ];
-    prop_oneof![4 => command.prop_map(Say::Command), 1 => Just(Say::FreeLast)]
+    prop_oneof![4 => command.prop_map(Say::from), 1 => Just(Say::FreeBuffer(Buffer::Last))]
 }
 
 fn action() -> impl Strategy<Value = Action> {
@@ -69,32 +70,34 @@ fn action() -> impl Strategy<Value = Action> {
         2 => Just(Read { size: 0, nonblock: true }),
         1 => (0..100usize).prop_map(|size| Read { size, nonblock: true }),
     ];
-    let ioctl = (0..2u32, prop::collection::vec(say(), 0..4), read)
-        .prop_map(|(thread, write, read)| Action::WriteRead { thread, write, read });
+    let ioctl = (prop::collection::vec(say(), 0..4), read)
+        .prop_map(|(write, read)| Action::WriteRead { write, read });
     prop_oneof![
         30 => ioctl,
         1 => Just(Action::GetExtendedError),
-        1 => Just(Action::Open("file")),
+        1 => Just(Action::open("file")),
         1 => (3..9u32).prop_map(Action::Close),
         1 => (3..12u32).prop_map(Action::SetLimit),
         1 => Just(Action::Exit),
         1 => Just(Action::SetContextMgrExt(ObjectFlags::ACCEPTS_FDS)),
-        1 => Just(Action::Mmap(4096)),
-        1 => Just(Action::OpenDevice),
+        1 => Just(Action::mmap(4096)),
+        1 => Just(Action::open_device()),
     ]
 }
 
 /// Three processes with files, all with the device open and mapped, one of them the manager; then anything.
 fn script() -> impl Strategy<Value = Script> {
-    prop::collection::vec((0..ACTORS, action()), 0..60).prop_map(|steps| {
+    prop::collection::vec((0..ACTORS, 0..2u32, action()), 0..60).prop_map(|steps| {
         let files = [(0, "zero"), (4, "four"), (5, "five"), (6, "six")];
         let actors = ["ann", "bob", "cid"].map(|name| Actor::new(name, &files));
         let mut script = Script::new("random", actors);
         for actor in 0..ACTORS {
-            script = script.step(actor, Action::OpenDevice).step(actor, Action::Mmap(4096));
+            script = script.step(actor, Action::open_device()).step(actor, Action::mmap(4096));
         }
         script = script.step(0, Action::SetContextMgrExt(ObjectFlags::ACCEPTS_FDS));
-        steps.into_iter().fold(script, |script, (actor, action)| script.step(actor, action))
+        steps
+            .into_iter()
+            .fold(script, |script, (actor, thread, action)| script.step_of(actor, thread, action))
     })
 }
 
@@ -164,10 +167,14 @@ fn a_refused_call_changes_nothing() {
         let pid = crate::stage::pid(2);
         // A fresh thread of the third process sends what the script's first call would, with a bad last object.
         let last = script.steps.iter().find_map(|step| match &step.action {
-            Action::WriteRead { write, .. } => write.iter().find_map(|say| match say {
-                Say::Command(Command::Transaction(data)) => Some(data.clone()),
-                _ => None,
-            }),
+            Action::WriteRead { write, .. } => {
+                let mut memory = Blocks::default();
+                let bytes = Encoded::new(write, 0, &mut memory).bytes;
+                decode(&bytes, &memory).into_iter().find_map(|command| match command {
+                    Command::Transaction(data) => Some(data),
+                    _ => None,
+                })
+            }
             _ => None,
         });
         let mut data = last.unwrap_or_else(|| TransactionData::new(0, 1, Payload::new()));

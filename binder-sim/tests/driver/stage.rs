@@ -15,15 +15,15 @@ const SETUP: usize = 7;
 /// A client with files under 4, 5 and 6, and a server as the context manager, made with `manager`.
 pub(crate) fn pair(name: &str, manager: Action) -> Script {
     let files = [(0, "terminal"), (1, "terminal"), (2, "terminal")];
-    let mut client = Actor::new("client", &files);
-    client.files.extend([(4, "memory"), (5, "pipe"), (6, "socket")]);
+    let more = [files.as_slice(), &[(4, "memory"), (5, "pipe"), (6, "socket")]].concat();
+    let client = Actor::new("client", &more);
     let nothing = || Action::write([]);
     Script::new(name, [client, Actor::new("server", &files)])
-        .step(SERVER, Action::OpenDevice)
-        .step(SERVER, Action::Mmap(128 << 10))
+        .step(SERVER, Action::open_device())
+        .step(SERVER, Action::mmap(128 << 10))
         .step(SERVER, manager)
-        .step(CLIENT, Action::OpenDevice)
-        .step(CLIENT, Action::Mmap(128 << 10))
+        .step(CLIENT, Action::open_device())
+        .step(CLIENT, Action::mmap(128 << 10))
         .step(CLIENT, nothing())
         .step(SERVER, nothing())
 }
@@ -67,7 +67,7 @@ pub(crate) fn run(script: &Script, translation: Translation) -> (World, Vec<Stri
     let check = |world: &mut World| world.check().expect("every invariant holds");
     let (world, transcript) = script.run_with(translation, Schedule::Fifo, check);
     let lines = transcript.lines.iter().skip(SETUP);
-    (world, lines.map(|line| format!("{}: {}", line.actor, line.saw.replace("BR_", ""))).collect())
+    (world, lines.map(|line| format!("{}: {}", line.actor, line.saw.brief.replace("BR_", ""))).collect())
 }
 
 /// The numbers that a process has open.

@@ -1,0 +1,357 @@
+//! A process of a script: a real one, with real threads, that does what the stage says.
+
+#![allow(unsafe_code)]
+
+use crate::arena::Guarded;
+use crate::reply::{Descriptor, Exchange, Hello, Order, Reply, receive, send};
+use binder_sim::client::{Client, Mapping};
+use binder_sim::driver::Read;
+use binder_sim::protocol::Return;
+use binder_sim::script::{Action, Actor, Encoded, Number, Say, Script, Step, device_name};
+use binder_sim::wire::{self, Memory, br};
+use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl, open};
+use nix::libc;
+use nix::sys::resource::{Resource, setrlimit};
+use nix::sys::stat::{Mode, fstat};
+use nix::unistd::{Uid, Whence, close, gettid, lseek, setresuid};
+use std::borrow::Cow;
+use std::cell::RefCell;
+use std::mem::ManuallyDrop;
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::os::unix::net::UnixStream;
+use std::sync::{Arc, Mutex};
+
+/// Numbers from here on are the machinery's: no script has so high a limit.
+pub(crate) const HIGH: RawFd = 1000;
+
+/// What an actor is given when it begins.
+#[derive(Debug)]
+pub(crate) struct Given {
+    /// Who it is.
+    pub(crate) actor: Actor,
+    /// A stream to the stage for each of its threads.
+    pub(crate) streams: Vec<UnixStream>,
+    /// Every file of the script; it may open those that it is told to.
+    pub(crate) files: Vec<Option<OwnedFd>>,
+    /// Which of them are open from the start, and under which number.
+    pub(crate) open: Vec<(u32, usize)>,
+}
+
+/// An open of the device.
+#[derive(Debug)]
+struct Open {
+    /// Its numbers.
+    fds: Vec<RawFd>,
+    /// Its mapping.
+    mapping: Option<Mapping>,
+}
+
+/// What the threads of an actor share.
+#[derive(Debug)]
+struct Shared {
+    /// Its opens, in the order in which they were made.
+    opens: Vec<Open>,
+    /// The files that it may still open.
+    files: Vec<Option<OwnedFd>>,
+}
+
+/// One thread of an actor.
+#[derive(Debug)]
+struct Thread {
+    /// What all share.
+    shared: Arc<Mutex<Shared>>,
+    /// Payloads on their way.
+    arena: Guarded,
+}
+
+/// A descriptor by its number.
+fn borrowed<'a>(fd: RawFd) -> BorrowedFd<'a> {
+    // SAFETY: whether the number is open is what the script asks; it is used for one call, which says so.
+    unsafe { BorrowedFd::borrow_raw(fd) }
+}
+
+/// Moves a descriptor out of the script's way.
+fn raised(fd: &impl std::os::fd::AsFd) -> OwnedFd {
+    let fd = fcntl(fd, FcntlArg::F_DUPFD_CLOEXEC(HIGH)).expect("a high number");
+    // SAFETY: the number was made in the line above.
+    unsafe { OwnedFd::from_raw_fd(fd) }
+}
+
+/// Becomes the actor, and ends when the stage closes its stream.
+pub(crate) fn play(given: Given) -> ! {
+    let Given { actor, streams, files, open: initial } = given;
+    let keep = |file: Option<OwnedFd>| file.map(|file| raised(&file));
+    let streams: Vec<UnixStream> = streams.iter().map(|stream| raised(stream).into()).collect();
+    let files: Vec<_> = files.into_iter().map(keep).collect();
+    // What was inherited lies below; the numbers belong to values that nobody uses any more.
+    for fd in 0..HIGH {
+        if close(fd) == Err(Errno::EBADF) && fd > 64 {
+            break;
+        }
+    }
+    let null = open("/dev/null", OFlag::O_RDWR, Mode::empty()).expect("/dev/null");
+    let null = ManuallyDrop::new(null);
+    for fd in 1..3 {
+        install(&*null, fd);
+    }
+    let mut shared = Shared { opens: Vec::new(), files };
+    for (fd, place) in initial {
+        if let Some(file) = shared.files.get_mut(place).and_then(Option::take) {
+            install(&file, RawFd::try_from(fd).expect("a small number"));
+        }
+    }
+    setrlimit(Resource::RLIMIT_NOFILE, actor.limit.into(), HIGH_LIMIT).expect("root may");
+    let uid = Uid::from_raw(actor.euid);
+    setresuid(uid, uid, uid).expect("root may");
+    let shared = Arc::new(Mutex::new(shared));
+    let threads: Vec<_> = streams
+        .into_iter()
+        .map(|stream| {
+            let thread = Thread { shared: Arc::clone(&shared), arena: Guarded::new() };
+            std::thread::spawn(move || serve(thread, stream))
+        })
+        .collect();
+    // The stage kills an actor that waits in a call; the others end with their streams.
+    threads.into_iter().for_each(|thread| drop(thread.join()));
+    std::process::exit(0);
+}
+
+/// The hard limit stays where the machinery's numbers are.
+const HIGH_LIMIT: u64 = 4096;
+
+/// Puts an open file under a number.
+fn install(file: &impl std::os::fd::AsFd, fd: RawFd) {
+    // SAFETY: the number is free, or /dev/null's.
+    let placed = unsafe { nix::unistd::dup2_raw(file, fd) }.expect("a number of the script");
+    std::mem::forget(placed);
+}
+
+/// Does what the stage says, until it hangs up.
+fn serve(mut thread: Thread, mut stream: UnixStream) {
+    let mut said = send(&mut stream, &Hello { tid: gettid().as_raw() });
+    while said.is_ok() {
+        let Ok(order) = receive::<Order>(&mut stream) else { return };
+        let reply = thread.step(&order);
+        said = send(&mut stream, &reply);
+    }
+}
+
+/// Success, or the errno.
+fn done(result: Result<(), Errno>) -> Reply {
+    result.map_or_else(|errno| Reply::Failed(errno as i32), |()| Reply::Done)
+}
+
+/// The errno of a call of the device.
+fn errno(error: binder_sim::client::Error) -> Errno {
+    error.errno()
+}
+
+impl Thread {
+    /// Does one step.
+    fn step(&mut self, order: &Order) -> Reply {
+        let script: Script = order.script.parse().expect("the stage wrote it");
+        let step = &script.steps[0];
+        match self.act(step, order.number) {
+            Ok(reply) => reply,
+            Err(errno) => Reply::Failed(errno as i32),
+        }
+    }
+
+    /// Does what a step says that is not about the device.
+    fn act(&mut self, step: &Step, number: u32) -> Result<Reply, Errno> {
+        match &step.action {
+            Action::OpenDevice(device) => {
+                let path = format!("/dev/{}", device_name(*device));
+                let client = Client::open(path.as_ref()).map_err(errno)?;
+                let fd = OwnedFd::from(client);
+                let number = fd.as_raw_fd();
+                std::mem::forget(fd);
+                self.shared().opens.push(Open { fds: vec![number], mapping: None });
+                Ok(Reply::Fd(number.cast_unsigned()))
+            }
+            Action::Open(..) => {
+                let place = number as usize;
+                let file = self.shared().files.get_mut(place).and_then(Option::take).ok_or(Errno::ENOENT)?;
+                let fd = fcntl(&file, FcntlArg::F_DUPFD(0))?;
+                Ok(Reply::Fd(fd.cast_unsigned()))
+            }
+            Action::Close(fd) => {
+                let fd = fd.cast_signed();
+                close(fd)?;
+                self.shared().opens.iter_mut().for_each(|open| open.fds.retain(|&known| known != fd));
+                Ok(Reply::Done)
+            }
+            Action::Dup(fd) => {
+                let fd = fd.cast_signed();
+                let copy = fcntl(borrowed(fd), FcntlArg::F_DUPFD(0))?;
+                let mut shared = self.shared();
+                if let Some(open) = shared.opens.iter_mut().find(|open| open.fds.contains(&fd)) {
+                    open.fds.push(copy);
+                }
+                Ok(Reply::Fd(copy.cast_unsigned()))
+            }
+            Action::SetLimit(limit) => {
+                Ok(done(setrlimit(Resource::RLIMIT_NOFILE, (*limit).into(), HIGH_LIMIT)))
+            }
+            Action::Table => Ok(Reply::Table((0..HIGH).filter_map(describe).collect())),
+            _ => self.call(step, number),
+        }
+    }
+
+    /// What all threads share.
+    fn shared(&self) -> std::sync::MutexGuard<'_, Shared> {
+        self.shared.lock().expect("no thread panics")
+    }
+
+    /// The open that a step uses, by its place, and a number of it.
+    fn open(&self, step: &Step) -> Result<(usize, RawFd), Errno> {
+        let shared = self.shared();
+        let is_it = |open: &Open| match step.device {
+            Some(fd) => open.fds.contains(&fd.cast_signed()),
+            None => !open.fds.is_empty() || open.mapping.is_some(),
+        };
+        let place = shared.opens.iter().position(is_it).ok_or(Errno::EBADF)?;
+        // A number that is closed: the kernel says EBADF.
+        Ok((place, shared.opens[place].fds.first().copied().unwrap_or(-1)))
+    }
+
+    /// A call of the device.
+    fn call(&mut self, step: &Step, number: u32) -> Result<Reply, Errno> {
+        let (place, fd) = self.open(step)?;
+        if step.action == Action::Munmap {
+            let mapping = self.shared().opens[place].mapping.take();
+            return Ok(done(mapping.map(drop).ok_or(Errno::EINVAL)));
+        }
+        if fd < 0 {
+            return Err(Errno::EBADF);
+        }
+        // SAFETY: the number is the device's; it is not closed here, because the value is never dropped.
+        let client = ManuallyDrop::new(Client::from(unsafe { OwnedFd::from_raw_fd(fd) }));
+        match &step.action {
+            Action::Mmap { size, writable: false } => {
+                let mapping = client.mmap(*size).map_err(errno)?;
+                self.shared().opens[place].mapping = Some(mapping);
+                Ok(Reply::Done)
+            }
+            Action::Mmap { size, writable: true } => {
+                let size = std::num::NonZeroUsize::new(*size).ok_or(Errno::EINVAL)?;
+                let both = nix::sys::mman::ProtFlags::PROT_READ | nix::sys::mman::ProtFlags::PROT_WRITE;
+                let flags = nix::sys::mman::MapFlags::MAP_PRIVATE;
+                // SAFETY: the kernel chooses where, and is expected to refuse.
+                let mapped = unsafe { nix::sys::mman::mmap(None, size, both, flags, borrowed(fd), 0) };
+                Ok(done(mapped.map(drop)))
+            }
+            Action::WriteRead { write, read } => Ok(self.write_read(&client, fd, place, write, *read)),
+            Action::Poll => {
+                let mut fds = [nix::poll::PollFd::new(borrowed(fd), nix::poll::PollFlags::POLLIN)];
+                let ready = nix::poll::poll(&mut fds, nix::poll::PollTimeout::ZERO)?;
+                Ok(Reply::Text(if ready > 0 { "readable" } else { "nothing to read" }.into()))
+            }
+            Action::Ioctl(number) => {
+                let mut unused = [0_u64; 16];
+                // SAFETY: whatever the number, no ioctl of the device takes more than 72 bytes.
+                let result = unsafe { libc::ioctl(fd, (*number).into(), unused.as_mut_ptr()) };
+                Ok(done(Errno::result(result).map(drop)))
+            }
+            action => ioctl(&client, action, number).map_err(errno),
+        }
+    }
+
+    /// `ioctl(BINDER_WRITE_READ)`.
+    fn write_read(&mut self, client: &Client, fd: RawFd, place: usize, write: &[Say], read: Read) -> Reply {
+        let flag = if read.nonblock { OFlag::O_NONBLOCK } else { OFlag::empty() };
+        if let Err(errno) = fcntl(borrowed(fd), FcntlArg::F_SETFL(OFlag::O_RDWR | flag)) {
+            return Reply::Failed(errno as i32);
+        }
+        let base = self.shared().opens[place].mapping.as_ref().map_or(0, Mapping::base);
+        self.arena.clear();
+        let Encoded { bytes } = Encoded::new(write, base, &mut self.arena);
+        let bytes = self.arena.hold(&bytes);
+        let mut room = vec![0; read.size];
+        let (result, consumed) = client.write_read_bytes(bytes, &mut room);
+        let written = bytes.len();
+        room.truncate(consumed.read);
+        let shared = self.shared();
+        let memory = Logged { mapping: shared.opens[place].mapping.as_ref(), log: RefCell::default() };
+        let returns = wire::decode_returns(&room, &memory);
+        let fds = returns.iter().filter_map(Return::delivered).flat_map(|d| d.payload.descriptors());
+        let descriptors = fds.filter_map(|fd| describe(fd.cast_signed())).collect();
+        Reply::Exchange(Exchange {
+            errno: result.err().map_or(0, |error| error.errno() as i32),
+            written: (written, consumed.write),
+            read: room,
+            base,
+            memory: memory.log.into_inner(),
+            descriptors,
+        })
+    }
+}
+
+/// A mapping that remembers what was looked up in it.
+struct Logged<'a> {
+    /// The mapping.
+    mapping: Option<&'a Mapping>,
+    /// What was found, by address.
+    log: RefCell<Vec<(u64, Vec<u8>)>>,
+}
+
+impl Memory for Logged<'_> {
+    fn read(&self, address: u64, len: u64) -> Cow<'_, [u8]> {
+        let bytes = self.mapping.map_or(Cow::Borrowed(&[][..]), |mapping| mapping.read(address, len));
+        self.log.borrow_mut().push((address, bytes.to_vec()));
+        bytes
+    }
+}
+
+/// What the kernel says of a number.
+fn describe(fd: RawFd) -> Option<Descriptor> {
+    let flags = fcntl(borrowed(fd), FcntlArg::F_GETFD).ok()?;
+    let stat = fstat(borrowed(fd)).ok()?;
+    Some(Descriptor {
+        fd: fd.cast_unsigned(),
+        inode: (stat.st_dev, stat.st_ino),
+        cloexec: FdFlag::from_bits_truncate(flags).contains(FdFlag::FD_CLOEXEC),
+        offset: lseek(borrowed(fd), 0, Whence::SeekCur).ok(),
+    })
+}
+
+/// The ioctls with an argument of a fixed size.
+fn ioctl(client: &Client, action: &Action, number: u32) -> Result<Reply, binder_sim::client::Error> {
+    Ok(match action {
+        Action::SetContextMgr => client.set_context_mgr().map(|()| Reply::Done)?,
+        Action::SetContextMgrExt(flags) => client.set_context_mgr_ext(*flags).map(|()| Reply::Done)?,
+        Action::SetMaxThreads(most) => client.set_max_threads(*most).map(|()| Reply::Done)?,
+        Action::ThreadExit => client.thread_exit().map(|()| Reply::Done)?,
+        Action::Version => Reply::Text(format!("version {}", client.version()?)),
+        Action::GetNodeDebugInfo(ptr) => {
+            let info = client.get_node_debug_info(*ptr)?;
+            let held = |has: bool, kind| if has { kind } else { "" };
+            let (strong, weak) = (held(info.has_strong_ref, " strong"), held(info.has_weak_ref, " weak"));
+            Reply::Text(format!("node {:#x} cookie {:#x}{strong}{weak}", info.ptr, info.cookie))
+        }
+        Action::GetNodeInfoForRef(handle) => {
+            let handle = if let Number::Is(handle) = handle { *handle } else { u32::MAX };
+            let info = client.get_node_info_for_ref(handle)?;
+            let (strong, weak) = (info.strong_count, info.weak_count);
+            Reply::Text(format!("handle {}: strong {strong}, weak {weak}", info.handle))
+        }
+        Action::Freeze { enable, timeout_ms, .. } => {
+            client.freeze(number, *enable, *timeout_ms).map(|()| Reply::Done)?
+        }
+        Action::GetFrozenInfo(_) => {
+            let info = client.get_frozen_info(number)?;
+            Reply::Frozen(info.pid, info.sync_recv, info.async_recv)
+        }
+        Action::EnableOnewaySpamDetection(on) => {
+            client.enable_oneway_spam_detection(*on).map(|()| Reply::Done)?
+        }
+        Action::GetExtendedError => {
+            let (_, command, param) = client.get_extended_error()?;
+            let name = br::ALL.iter().find(|(_, word)| *word == command).map_or("unknown", |(name, _)| name);
+            let param = if param == 0 { "0".into() } else { format!("-{:?}", Errno::from_raw(-param)) };
+            Reply::Text(format!("{name}, {param}"))
+        }
+        other => panic!("`{other}` is the stage's to do"),
+    })
+}

@@ -1,0 +1,62 @@
+//! What another process's threads are doing, from `/proc` and the driver's debugfs: never from time.
+
+use binder_sim::client::Client;
+use binder_sim::driver::Device;
+use binder_sim::script::device_name;
+use std::fs;
+use std::path::Path;
+
+/// What the driver says of itself.
+const DEBUGFS: &str = "/sys/kernel/debug/binder";
+
+/// The number of ioctl(2) among the system calls, as /proc shows it.
+const IOCTL: &str = if cfg!(target_arch = "x86_64") { "16 " } else { "29 " };
+
+/// A thread that sleeps in an ioctl until it is woken, with how often it has run so far: two looks that agree have
+/// nothing between them. None: it runs, or waits for something that comes by itself.
+pub(crate) fn sleeps_in_ioctl(pid: i32, tid: i32) -> Option<String> {
+    let read = |file: &str| fs::read_to_string(format!("/proc/{pid}/task/{tid}/{file}")).ok();
+    let runs = read("schedstat")?.split_whitespace().nth(2).map(str::to_owned)?;
+    if !read("syscall")?.starts_with(IOCTL) {
+        return None;
+    }
+    // Behind the name, which ends with the last parenthesis: S is a sleep that a signal ends.
+    let stat = read("stat")?;
+    let state = stat.rsplit(") ").next()?.chars().next()?;
+    (state == 'S').then_some(runs)
+}
+
+/// How many opens the driver has: it forgets one when its release, which comes later than the last close, is over.
+pub(crate) fn opens() -> usize {
+    let stats = fs::read_to_string(format!("{DEBUGFS}/stats")).expect("debugfs is mounted");
+    let line = stats.lines().find_map(|line| line.strip_prefix("proc: active "));
+    line.and_then(|rest| rest.split(' ').next()?.parse().ok()).unwrap_or(0)
+}
+
+/// The threads of a process that the driver knows, each with whether it has to return from its next read.
+pub(crate) fn need_return(pid: i32) -> Vec<(i32, bool)> {
+    let text = fs::read_to_string(format!("{DEBUGFS}/proc/{pid}")).unwrap_or_default();
+    let thread = |line: &str| {
+        let (tid, rest) = line.trim_start().strip_prefix("thread ")?.split_once(':')?;
+        Some((tid.parse().ok()?, rest.contains("need_return 1")))
+    };
+    text.lines().filter_map(thread).collect()
+}
+
+/// Makes every run begin on the same machine: the driver remembers the uid of a device's first manager for ever, so
+/// each gets one, of root, that is gone again.
+pub(crate) fn prepare() {
+    if !Path::new(DEBUGFS).exists() {
+        let flags = nix::mount::MsFlags::empty();
+        let none: Option<&str> = None;
+        nix::mount::mount(none, "/sys/kernel/debug", Some("debugfs"), flags, none).expect("debugfs");
+    }
+    for device in Device::ALL {
+        let path = format!("/dev/{}", device_name(device));
+        let client = Client::open(path.as_ref()).expect("a device");
+        client.set_context_mgr().expect("the first manager");
+    }
+    while opens() > 0 {
+        std::thread::yield_now();
+    }
+}
