@@ -1,0 +1,68 @@
+//! Who says what to the driver, and what the driver says to whom: an arrow for each.
+
+use super::drawing::{Anchor, Drawing, Face, Ink};
+
+/// One thing that happened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Line {
+    /// A heading over what follows.
+    Part(String),
+    /// A process wrote a command to the driver.
+    Writes(usize, String),
+    /// A process read a return from the driver.
+    Reads(usize, String),
+}
+
+const WIDTH: f64 = 980.0;
+const FIRST_LANE: f64 = 50.0;
+const LANE: f64 = 84.0;
+const TOP: f64 = 60.0;
+const ROW: f64 = 24.0;
+/// What a heading takes more than a row.
+const GAP: f64 = 12.0;
+
+/// Draws the lines downwards: a lane for each process, and one for the driver to the right of them.
+pub fn draw(title: &str, processes: &[String], lines: &[Line]) -> String {
+    let parts = lines.iter().filter(|line| matches!(line, Line::Part(_))).count();
+    let bottom = TOP + ROW * count(lines.len()) + GAP * count(parts);
+    let mut drawing = Drawing::new(WIDTH, bottom + 6.0, title);
+    let x = |lane: usize| FIRST_LANE + LANE * count(lane);
+    let driver = processes.len();
+    for (lane, name) in processes.iter().map(String::as_str).chain(["driver"]).enumerate() {
+        drawing.text((x(lane), 24.0), Anchor::Middle, Face::Heading, Ink::Plain, name);
+        drawing.line((x(lane), 36.0), (x(lane), bottom - 8.0), Ink::Faint);
+    }
+    let words = x(driver) + 30.0;
+    let mut y = TOP;
+    for line in lines {
+        match line {
+            Line::Part(text) => {
+                y += GAP;
+                drawing.text((words, y + 5.0), Anchor::Start, Face::Heading, Ink::Plain, text);
+            }
+            Line::Writes(lane, text) => {
+                drawing.arrow((x(*lane), y), (x(driver), y), ink(text));
+                drawing.text((words, y + 5.0), Anchor::Start, Face::Code, ink(text), text);
+            }
+            Line::Reads(lane, text) => {
+                drawing.arrow((x(driver), y), (x(*lane), y), ink(text));
+                drawing.text((words, y + 5.0), Anchor::Start, Face::Code, ink(text), text);
+            }
+        }
+        y += ROW;
+    }
+    drawing.finish()
+}
+
+/// What is translated on the way has the colour of what is shared.
+fn ink(text: &str) -> Ink {
+    if text.contains("[FD") || text.contains("[HANDLE") || text.contains("[BINDER") {
+        Ink::File
+    } else {
+        Ink::Plain
+    }
+}
+
+fn count(n: usize) -> f64 {
+    f64::from(u32::try_from(n).unwrap_or(u32::MAX))
+}
