@@ -136,25 +136,37 @@ fn handles() -> Result<String> {
     Ok(translation::draw(&broker, &client, &translation))
 }
 
-/// What an example's processes say to the driver and hear from it, without what only keeps the books.
+/// What an example's processes say to the driver, hear from it, and do; without what only keeps the books.
 fn talk(path: &'static str, title: &str) -> Result<String> {
     let printed = Printed::by(path)?;
-    let said = Regex::new(r"^  (\w+) +(writes|reads) +((?:BC|BR)_.*)$")?;
-    let books = Regex::new("COMPLETE|BUFFER|INCREFS|ACQUIRE|RELEASE|_DONE")?;
+    let said = Regex::new(r"^  (\w+) +(?:(writes|reads) +((?:BC|BR)_.*)|(\S.*))$")?;
+    let books = Regex::new("COMPLETE|BUFFER|INCREFS|ACQUIRE|RELEASE|_DONE|^waits$")?;
     let mut processes: Vec<String> = Vec::new();
     let mut lines = Vec::new();
     for line in printed.text.lines() {
         if let Some(part) = line.strip_suffix(':').filter(|part| !part.starts_with(' ')) {
+            // One that nothing followed that belongs here.
+            lines.pop_if(|last| matches!(last, Line::Part(_)));
             lines.push(Line::Part(part.to_owned()));
         }
-        let Some(found) = said.captures(line).filter(|found| !books.is_match(&found[3])) else { continue };
+        let Some(found) = said.captures(line) else { continue };
+        let Some(text) = found.get(3).or(found.get(4)).map(|text| text.as_str().to_owned()) else { continue };
+        // Processes are met by a call, or by what they do before one; their names are the stage's first column.
         let known = processes.iter().position(|name| *name == found[1]);
+        let is_name = line.get(10..12) == Some("  ") && !line.starts_with("  the ");
+        if books.is_match(&text) || !is_name {
+            continue;
+        }
         let lane = known.unwrap_or_else(|| {
             processes.push(found[1].to_owned());
             processes.len() - 1
         });
-        let text = found[3].to_owned();
-        lines.push(if &found[2] == "writes" { Line::Writes(lane, text) } else { Line::Reads(lane, text) });
+        lines.push(match found.get(2).map(|verb| verb.as_str()) {
+            Some("writes") => Line::Writes(lane, text),
+            Some(_) => Line::Reads(lane, text),
+            None => Line::Does(lane, text),
+        });
     }
+    lines.pop_if(|last| matches!(last, Line::Part(_)));
     Ok(conversation::draw(title, &processes, &lines))
 }
