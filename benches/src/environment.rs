@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::place::Place;
 
 /// The machine and the conditions of a run.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Environment {
     /// Name, release and version, as `uname -srv` has them.
     pub kernel: String,
@@ -25,8 +25,16 @@ pub struct Environment {
     pub pinned: bool,
     /// Whether the run had an IPC namespace of its own; without one nothing is measured by key.
     pub private_ipc: bool,
+    /// `/sys/kernel/mm/transparent_hugepage/enabled`, for private memory: the word in brackets.
+    pub thp: String,
     /// `/sys/kernel/mm/transparent_hugepage/shmem_enabled`: the word in brackets.
     pub thp_shmem: String,
+    /// Huge pages that are set aside and free.
+    pub free_huge_pages: String,
+    /// The governor of the first CPU's frequency, where the machine has one to show.
+    pub governor: String,
+    /// What the hypervisor calls itself, where it does.
+    pub hypervisor: String,
     /// The load of the last minute when the run began: above 0.5 somebody else was at work.
     pub load: String,
 }
@@ -46,6 +54,10 @@ impl Environment {
             page_size: rustix::param::page_size(),
             pinned: place.pinned(),
             private_ipc: place.private_ipc,
+            thp: chosen(&read("/sys/kernel/mm/transparent_hugepage/enabled")),
+            free_huge_pages: line("/sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages"),
+            governor: line("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"),
+            hypervisor: line("/sys/hypervisor/type"),
             thp_shmem: chosen(&read("/sys/kernel/mm/transparent_hugepage/shmem_enabled")),
             load: read("/proc/loadavg").split(' ').next().unwrap_or_default().to_owned(),
         }
@@ -55,6 +67,13 @@ impl Environment {
 /// A file's text; nothing where it cannot be read, since no figure hangs on it.
 fn read(path: &str) -> String {
     fs::read_to_string(path).unwrap_or_default()
+}
+
+/// A file of one line; "unknown" where there is none.
+fn line(path: &str) -> String {
+    let text = read(path);
+    let text = text.trim();
+    if text.is_empty() { "unknown".to_owned() } else { text.to_owned() }
 }
 
 /// The value of the first `name : value` line.

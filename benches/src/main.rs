@@ -1,5 +1,6 @@
 //! Measures all questions, prints one table, and writes it as JSON or as a page where asked.
 
+use std::fmt::Display;
 use std::fs::File;
 use std::io::{Write, stdout};
 use std::path::{Path, PathBuf};
@@ -7,7 +8,8 @@ use std::process::ExitCode;
 
 use benches::table::Table;
 use benches::{
-    Effort, Environment, Failure, Findings, Place, Question, Report, SCHEMA, become_if_asked, prepare,
+    Comparison, Effort, Environment, Failure, Findings, Place, Question, Report, SCHEMA, become_if_asked,
+    page, prepare,
 };
 use clap::Parser;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -35,6 +37,14 @@ struct Arguments {
     /// Write the environment and all rows to this file as JSON
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
+
+    /// Write a page with plots to this file
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
+
+    /// Measure nothing, but say what changed from one run to another, beyond noise
+    #[arg(long, num_args = 2, value_names = ["A.json", "B.json"], exclusive = true)]
+    compare: Option<Vec<PathBuf>>,
 }
 
 fn main() -> ExitCode {
@@ -51,8 +61,15 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: &Arguments) -> Result<(), Failure> {
+    if let Some([before, after]) = arguments.compare.as_deref() {
+        let (before, after) = (read(before)?, read(after)?);
+        return print(&Comparison(&before, &after));
+    }
     // Opened before the work, so that a name that cannot be written to costs nobody half a minute.
-    let json = arguments.json.as_deref().map(|path| create(path).map(|file| (path, file))).transpose()?;
+    let opened = |path: &Option<PathBuf>| {
+        path.as_deref().map(|path| create(path).map(|file| (path.to_owned(), file))).transpose()
+    };
+    let (json, html) = (opened(&arguments.json)?, opened(&arguments.html)?);
     if cfg!(debug_assertions) {
         eprintln!("benches: built without --release; the figures are about the debug build");
     }
@@ -67,9 +84,30 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
     if let Some((path, file)) = json {
         let text =
             serde_json::to_string_pretty(&report).map_err(|e| Failure::new(format!("the report: {e}")))?;
-        write(path, file, &text)?;
+        write(&path, file, &text)?;
     }
-    write!(stdout(), "{}", Table(&report)).map_err(|e| Failure::call("write(standard output)", &e))
+    if let Some((path, file)) = html {
+        write(&path, file, page(&report)?.trim_end())?;
+    }
+    print(&Table(&report))
+}
+
+fn print(text: &impl Display) -> Result<(), Failure> {
+    write!(stdout(), "{text}").map_err(|e| Failure::call("write(standard output)", &e))
+}
+
+/// A report that an earlier run has written.
+fn read(path: &Path) -> Result<Report, Failure> {
+    let text = std::fs::read_to_string(path)
+        .map_err(|e| Failure::call(format!("open({}, O_RDONLY)", path.display()), &e))?;
+    let report: Report = serde_json::from_str(&text)
+        .map_err(|e| Failure::new(format!("{}: no report of this program's shape: {e}", path.display())))?;
+    match report.schema {
+        SCHEMA => Ok(report),
+        other => {
+            Err(Failure::new(format!("{}: schema {other}, this program knows {SCHEMA}", path.display())))
+        }
+    }
 }
 
 /// Answers one question after the other, each in as many rounds as the effort says.

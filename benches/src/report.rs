@@ -159,6 +159,40 @@ impl Report {
     }
 }
 
+/// A report of nowhere, without rows: for tests.
+#[cfg(test)]
+pub(crate) fn empty() -> Report {
+    let environment = Environment::default();
+    Report { schema: SCHEMA, environment, rows: Vec::new(), missing: Vec::new() }
+}
+
+#[cfg(test)]
+impl Row {
+    /// A row without floor or tails: for tests.
+    pub(crate) fn of(question: Question, subject: &str, role: Role, size: u64, median: f64) -> Self {
+        Self {
+            question,
+            subject: subject.to_owned(),
+            role,
+            size,
+            unit: question.unit(),
+            median,
+            range: Range { low: median, high: median },
+            p99: median,
+            p999: median,
+            floor: None,
+            ratio: None,
+            best: None,
+            ratio_range: None,
+            cpu: median,
+            switches: 0.0,
+            faults: 0.0,
+            batches: 1,
+            noisy: false,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

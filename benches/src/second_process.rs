@@ -106,8 +106,8 @@ impl SecondProcess {
         send_order(self.control.as_fd(), &Order::Run { part, count }, &[])
     }
 
-    /// Waits until it has done what it was told: the sum of what it has read. What it has used up for that goes
-    /// to the clock.
+    /// Waits until it has done what it was told: the sum of what it has read. What it has used up for that
+    /// goes to the clock.
     pub(crate) fn answer(&self, clock: &mut Clock) -> Result<u64, Failure> {
         let answer = receive_answer(&self.control)?;
         clock.add_usage(answer.usage);
@@ -151,7 +151,8 @@ fn say_that_it_ended() {
     eprintln!("benches: the second process ended in the middle of the work; no figure can be given");
 }
 
-/// Becomes the second process, or a child that inherits a region, if that is what this program was started for.
+/// Becomes the second process, or a child that inherits a region, if that is what this program was started
+/// for.
 ///
 /// Call this first thing in `main`, and return what it returns.
 pub fn become_if_asked() -> Option<ExitCode> {

@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Display};
 
-use crate::{Counts, Environment, Question, Report, Role, Row, Unit};
+use crate::{Counts, Environment, Question, Report, Role, Row, Unit, advice};
 
 /// How the columns are to be read; the table opens with it.
 const LEGEND: [&str; 7] = [
@@ -27,7 +27,12 @@ impl Display for Table<'_> {
         for line in LEGEND {
             writeln!(f, "  {line}")?;
         }
-        Question::ALL.into_iter().try_for_each(|question| self.question(f, question))
+        Question::ALL.into_iter().try_for_each(|question| self.question(f, question))?;
+        let sentences = advice::sentences(self.0);
+        if !sentences.is_empty() {
+            writeln!(f, "\nWHAT TO TAKE AWAY")?;
+        }
+        sentences.iter().try_for_each(|sentence| wrapped(f, sentence))
     }
 }
 
@@ -40,7 +45,7 @@ impl Table<'_> {
         writeln!(f, "\n{}", question.title().to_uppercase())?;
         writeln!(f, "  {}\n  {}\n", question.work(), question.reading())?;
         let size_is = if question.counts() == Counts::Bytes { "size" } else { "number" };
-        let last = if counts_faults(question) { "faults" } else { "sw" };
+        let last = counted_name(question);
         writeln!(
             f,
             "  {:<30} {size_is:>8}  {:<5} {:>10} {:>10} {:>10} {:>7}  {:>9} {last:>6}",
@@ -70,6 +75,21 @@ fn counts_faults(question: Question) -> bool {
     matches!(question, Question::SetUp | Question::Joining | Question::FirstTouch)
 }
 
+/// A paragraph of lines that fit.
+fn wrapped(f: &mut fmt::Formatter<'_>, sentence: &str) -> fmt::Result {
+    writeln!(f)?;
+    let mut line = String::new();
+    for word in sentence.split(' ') {
+        if line.chars().count() + word.chars().count() > 104 {
+            writeln!(f, "  {}", line.trim_end())?;
+            line.clear();
+        }
+        line.push_str(word);
+        line.push(' ');
+    }
+    writeln!(f, "  {}", line.trim_end())
+}
+
 fn is_ours_of(row: &Row, floor: &Row) -> bool {
     row.role == Role::Ours && row.subject == floor.subject && row.size == floor.size
 }
@@ -85,8 +105,8 @@ fn environment(f: &mut fmt::Formatter<'_>, here: &Environment) -> fmt::Result {
     writeln!(f, "  processes  two, {processes}; load before the run {}", here.load)?;
     writeln!(
         f,
-        "  memory     pages of {} bytes; huge pages for shared memory: {}",
-        here.page_size, here.thp_shmem
+        "  memory     pages of {} bytes; huge pages: private {}, shared {}, set aside and free {}",
+        here.page_size, here.thp, here.thp_shmem, here.free_huge_pages
     )?;
     writeln!(f, "  namespace  IPC: {keys}")
 }
@@ -95,7 +115,6 @@ fn line(f: &mut fmt::Formatter<'_>, row: &Row) -> fmt::Result {
     // A floor is its own floor: nothing to say.
     let ratio = row.ratio.filter(|_| row.role != Role::Floor);
     let ratio = ratio.map_or_else(|| "-".to_owned(), |ratio| format!("{ratio:.2}"));
-    let last = if counts_faults(row.question) { row.faults } else { row.switches };
     writeln!(
         f,
         "  {:<30} {:>8}  {:<5} {:>10} {:>10} {:>10} {ratio:>7}{} {:>9} {:>6}",
@@ -107,7 +126,7 @@ fn line(f: &mut fmt::Formatter<'_>, row: &Row) -> fmt::Result {
         figure(row.unit, row.p999),
         if row.noisy { "~" } else { " " },
         figure(Unit::Nanoseconds, row.cpu),
-        count(last),
+        counted(row),
     )
 }
 
@@ -120,8 +139,15 @@ pub fn size(row: &Row) -> String {
     }
 }
 
-/// A few, with a digit behind the point; many, without.
-fn count(number: f64) -> String {
+/// The name of the column of [`counted`].
+pub(crate) fn counted_name(question: Question) -> &'static str {
+    if counts_faults(question) { "faults" } else { "sw" }
+}
+
+/// Context switches of an operation, or page faults where these are the question: a few with a digit behind
+/// the point, many without.
+pub(crate) fn counted(row: &Row) -> String {
+    let number = if counts_faults(row.question) { row.faults } else { row.switches };
     if number < 99.95 { format!("{number:.1}") } else { format!("{number:.0}") }
 }
 

@@ -57,9 +57,11 @@ fn segments_of(pids: &[i32]) -> Vec<String> {
 fn a_run_answers_every_question_and_leaves_nothing() {
     let file = std::env::temp_dir().join(format!("benches-report-{}.json", std::process::id()));
     let path = file.to_str().expect("a temporary directory in UTF-8");
-    let output = run("report", &["--quick", "--json", path]);
-    let written = fs::read_to_string(&file);
-    fs::remove_file(&file).expect("the file was made");
+    let page = file.with_extension("html");
+    let output = run("report", &["--quick", "--json", path, "--html", page.to_str().expect("in UTF-8")]);
+    let (written, shown) = (fs::read_to_string(&file), fs::read_to_string(&page));
+    let compared = run("report", &["--compare", path, path]);
+    fs::remove_file(&file).and_then(|()| fs::remove_file(&page)).expect("the files were made");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     assert_eq!(marked("report"), [0; 0], "a process is left");
 
@@ -77,6 +79,12 @@ fn a_run_answers_every_question_and_leaves_nothing() {
     check_rows(&report.rows);
     shapes::check(&report);
     check_table(&String::from_utf8(output.stdout).expect("the table is UTF-8"));
+    let shown = shown.expect("read");
+    assert_eq!(shown.matches("<svg ").count(), 3, "latency, throughput, set-up");
+    assert_eq!(shown.matches("data-row=").count(), report.rows.len(), "each row once");
+    let compared = String::from_utf8_lossy(&compared.stdout).into_owned();
+    let same = format!("{0} of {0} rows are the same but for noise; 0 gone, 0 new", report.rows.len());
+    assert!(compared.contains(&same), "a run does not differ from itself: {compared}");
 }
 
 /// What the book quotes was written by a program of this shape.
@@ -137,6 +145,7 @@ fn check_table(table: &str) {
     for question in Question::ALL {
         assert!(table.contains(&question.title().to_uppercase()), "{table}");
     }
+    assert!(table.contains("WHAT TO TAKE AWAY"), "{table}");
 }
 
 #[test]
@@ -146,6 +155,11 @@ fn what_it_does_not_know_it_refuses() {
         (&["quick"], 2, "unexpected argument 'quick'"),
         (&["--json"], 2, "a value is required"),
         (&["--json", "/nowhere/at/all.json"], 1, "open(/nowhere/at/all.json, O_CREAT | O_TRUNC): ENOENT"),
+        (&["--html", "/nowhere/at/all.html"], 1, "open(/nowhere/at/all.html, O_CREAT | O_TRUNC): ENOENT"),
+        (&["--compare", "/nowhere", "/nowhere"], 1, "open(/nowhere, O_RDONLY): ENOENT"),
+        (&["--compare", "Cargo.toml", "Cargo.toml"], 1, "no report of this program's shape"),
+        (&["--only", "everything"], 2, "invalid value 'everything'"),
+        (&["--heir"], 1, "started by hand"),
         (&["--second-process"], 1, "started by hand"),
         (&["--second-process", "1"], 1, "the process that started this one is gone"),
     ] {

@@ -14,7 +14,8 @@ use std::process::ExitCode;
 use binder_sim::driver::{Read, Translation};
 use binder_sim::protocol::{Command, Object, ObjectFlags, Payload, Return, TransactionData};
 use binder_sim::world::{Pid, World};
-use fd_shm::{Region, scm_rights};
+use fd_shm::ashmem::{Prot, SharedMemory};
+use fd_shm::scm_rights;
 
 #[path = "../../fd-shm/examples/support/other.rs"]
 #[allow(dead_code)] // shared by examples, of which each uses its part
@@ -122,45 +123,47 @@ fn through_the_driver() -> Result<()> {
 // ANCHOR_END: three
 
 // ANCHOR: sender
-/// Makes the picture, and sends the descriptor of its memory; nothing else goes over the socket.
+/// Makes the picture, lets nobody else write it, and sends the descriptor.
 fn sender() -> Result<()> {
-    println!("\nBetween two processes:\n");
-    let picture = Region::create("picture", SIZE)?;
-    let mapping = picture.map::<()>()?;
+    println!("\nBetween two processes, as Android's SharedMemory:\n");
+    let picture = SharedMemory::create("picture", SIZE)?;
+    let mapping = picture.map_read_write()?;
+    picture.set_protect(Prot::READ)?;
     let mut sum = 0;
     for (offset, row) in rows() {
-        mapping.copy_in(offset, &row)?;
+        mapping.write(offset, &row)?;
         sum += checksum(&row);
     }
-    println!("  sender    has filled {SIZE} bytes");
+    println!("  sender    fills {SIZE} bytes, which it alone can write, and sends a descriptor");
     let receiver = start(role("receiver"))?;
     scm_rights::send(&receiver.socket, &[0], &[picture.as_fd()])?;
     wait(&receiver.socket)?;
     println!("  sender    had the sum {sum}");
+    mapping.write(0, b"!")?;
+    println!("  sender    writes one byte more");
     go(&receiver.socket)?;
     receiver.end()?;
     Ok(())
 }
 
-/// Maps what has arrived, and looks at every pixel of it.
+/// Maps what has arrived, and looks at every byte of it.
 fn receiver() -> Result<()> {
     let socket = other::socket()?;
-    let message = scm_rights::receive(&socket, &mut [0], 1)?;
-    let [descriptor] = message.into_exactly()?;
-    let picture = Region::from_fd(descriptor)?;
-    println!(
-        "  receiver  has received 1 byte and a descriptor; asked for its size, it says {}",
-        picture.len()
-    );
-    let mapping = picture.map_read_only::<()>()?;
+    let [descriptor] = scm_rights::receive(&socket, &mut [0], 1)?.into_exactly()?;
+    let picture = SharedMemory::from_fd(descriptor)?;
+    println!("  receiver  asks the descriptor for its size: {}", picture.size());
+    let mapping = picture.map_read_only()?;
     let (mut sum, mut row) = (0, [0; PIECE]);
-    for offset in (0..picture.len()).step_by(PIECE) {
-        mapping.copy_out(offset, &mut row)?;
+    for offset in (0..picture.size()).step_by(PIECE) {
+        mapping.read(offset, &mut row)?;
         sum += checksum(&row);
     }
     println!("  receiver  has read all of it, and has the sum {sum}");
     go(&socket)?;
-    Ok(wait(&socket)?)
+    wait(&socket)?;
+    mapping.read(0, &mut row[..1])?;
+    println!("  receiver  finds it where it was: \"{}\"", char::from(row[0]));
+    Ok(())
 }
 // ANCHOR_END: sender
 

@@ -6,6 +6,7 @@ use regex::Regex;
 use crate::generated::Printed;
 use crate::handover;
 use crate::picture::permitted::{self, Row};
+use crate::picture::ranges::{self, Range};
 use crate::picture::tables::{self, Entries, Moment};
 use crate::picture::turns::{self, Turn};
 use crate::picture::ways::{self, Way};
@@ -15,13 +16,14 @@ use crate::picture::ways::{self, Way};
 /// # Errors
 ///
 /// An example does not say what its picture shows.
-pub fn pictures() -> Result<[(&'static str, String); 5]> {
+pub fn pictures() -> Result<[(&'static str, String); 6]> {
     Ok([
         ("seals.svg", seals()?),
         ("ways.svg", ways()?),
         ("fork.svg", fork()?),
         ("robust-turns.svg", robust()?),
         ("lock-turns.svg", strangers()?),
+        ("ranges.svg", unpinned()?),
     ])
 }
 
@@ -97,6 +99,31 @@ fn strangers() -> Result<String> {
     let (lanes, turns) =
         story("fd-shm/examples/fd_22_lock_for_strangers.out", "A lock that the kernel keeps:")?;
     Ok(turns::draw("Never two inside, whatever the stranger writes", &lanes, &turns))
+}
+
+/// The unpinned ranges of a region, call by call.
+fn unpinned() -> Result<String> {
+    let printed = Printed::by("fd-shm/examples/fd_33_ranges.out")?;
+    let row = Regex::new(r"(?m)^  (.{17}) (.{12}) (-|[0-9* -]+?) +([a-z.]{16})$")?;
+    let range = Regex::new(r"(\d+)-(\d+)(\*?)")?;
+    let rows = row.captures_iter(&printed.text).map(|found| found.extract().1);
+    let moments = rows.map(|[call, answer, unpinned, content]| {
+        let ranges = range.captures_iter(unpinned).map(|found| found.extract().1);
+        let ranges = ranges.map(|[first, last, mark]| {
+            Ok(Range { first: first.parse()?, last: last.parse()?, purged: mark == "*" })
+        });
+        Ok(ranges::Moment {
+            call: call.trim().to_owned(),
+            answer: answer.trim().to_owned(),
+            ranges: ranges.collect::<Result<_>>()?,
+            pages: content.chars().map(|letter| (letter != '.').then_some(letter)).collect(),
+        })
+    });
+    let moments = moments.collect::<Result<Vec<_>>>()?;
+    if moments.len() < 2 {
+        bail!("{} has no table of ranges", printed.path);
+    }
+    Ok(ranges::draw("Unpinned ranges, call by call; the mark of a purge is the range's", &moments))
 }
 
 /// The story under `heading`: its parties in the order of their entries, and its lines.

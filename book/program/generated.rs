@@ -5,8 +5,10 @@ use std::path::PathBuf;
 use anyhow::{Context, Result};
 use regex::Regex;
 
+use crate::benchmarks;
 use crate::binder;
 use crate::descriptors;
+use crate::differences;
 use crate::handover;
 use crate::picture::lifetime::{self, Row};
 use crate::picture::rendezvous::{self, Rendezvous};
@@ -39,6 +41,10 @@ fn files() -> Result<Vec<(PathBuf, String)>> {
     let printed = Printed::by("book/examples/handover_table.out")?;
     let table = handover::table(&printed.text, &results)?;
     files.push((workspace::pages().join("tables/handover.md"), table));
+    let list = Printed::by("fd-shm/tests/ashmem/differences.txt")?;
+    files.push((workspace::pages().join("tables/ashmem-differences.md"), differences::table(&list.text)?));
+    let of_benchmarks = benchmarks::files(&results)?;
+    files.extend(of_benchmarks.into_iter().map(|(name, text)| (workspace::pages().join(name), text)));
     Ok(files)
 }
 

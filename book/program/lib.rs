@@ -18,6 +18,8 @@
 //! * [`handover`] - the ways to hand a descriptor over as a table.
 //! * [`descriptors`] - the pictures of the chapters on descriptors, from what their examples printed.
 //! * [`binder`] - the pictures of the chapters on Binder, from traces and from what the examples printed.
+//! * [`differences`] - where a region answers otherwise than ashmem's driver, as a table.
+//! * [`benchmarks`] - the recorded run of the benchmarks as tables and plots.
 //! * [`generated`] - the files that programs here make: pictures and tables.
 //! * [`pages`] - the rules for the pages: nothing missing, nothing unquoted, nothing dead.
 //! * [`render`] - mdBook as a library.
@@ -44,6 +46,10 @@ pub mod handover;
 pub mod descriptors;
 
 pub mod binder;
+
+pub mod differences;
+
+pub mod benchmarks;
 
 pub mod generated;
 

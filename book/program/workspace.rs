@@ -2,8 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-/// The crates whose `examples/` folder holds listings.
-pub const CRATES_WITH_EXAMPLES: [&str; 4] = ["sysv-shm", "fd-shm", "binder-sim", "book"];
+/// The crates whose `examples/` and `exercises/` folders hold listings.
+pub const CRATES_WITH_EXAMPLES: [&str; 5] = ["sysv-shm", "fd-shm", "binder-sim", "benches", "book"];
 
 /// The workspace's root folder.
 pub fn root() -> PathBuf {

@@ -109,6 +109,14 @@ impl Error {
         Self { kind, meaning: meaning.into(), ..self }
     }
 
+    /// A refusal by this crate, said of the call that its user made; the kernel's is of the call that it refused.
+    pub(crate) fn of(self, call: impl FnOnce() -> String) -> Self {
+        match self.errno {
+            None => Self { call: call(), ..self },
+            Some(_) => self,
+        }
+    }
+
     /// The kernel's error number, if it was the kernel that refused.
     pub fn raw_os_error(&self) -> Option<i32> {
         self.errno

@@ -37,7 +37,8 @@
 //! * `shareable`: [`Shareable`] and [`shareable!`], what may live in memory that others write.
 //! * `copy`: bulk copies in and out that are sound while others write, at memcpy speed.
 //! * `mapping`: [`Mapping`] and [`ReadMapping`], a typed head of atomics and a tail reached by copies.
-//! * `ashmem`: [`Region`], the entry point: a name, a size, a descriptor.
+//! * [`ashmem`]: [`Region`], the entry point: a name, a size, a descriptor; and all of ashmem rule by rule: pages
+//!   that are unpinned, purged and asked for again.
 //! * [`handover`]: every way to hand the descriptor over, pushed by the holder or pulled by the receiver;
 //!   [`scm_rights`], over sockets, first among them.
 //! * [`futex`]: sleeping until a word in the region changes, and waking those who do.

@@ -7,7 +7,7 @@ use std::sync::atomic::{
     AtomicI8, AtomicI16, AtomicI32, AtomicI64, AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering, fence,
 };
 
-use crate::ashmem::PinTable;
+use crate::ashmem::{PinTable, RECENT};
 use crate::lock::{LockWord, SlotWord};
 
 /// A type that may live in memory which other processes write at any moment.
@@ -265,7 +265,8 @@ crate::shareable!(PinTable {
     pending: AtomicU32,
     first: AtomicU32,
     end: AtomicU32,
-    slots: [AtomicU32; 2]
+    slots: [AtomicU32; 2],
+    recent: [AtomicU32; RECENT as usize]
 });
 
 #[cfg(test)]

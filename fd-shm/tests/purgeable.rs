@@ -205,7 +205,10 @@ fn a_mask_without_write_seals_the_region_against_purging() {
     mapping.copy_in(0, &[7]).expect("what was mapped before keeps its right");
     assert_eq!(byte(&other, 0), 7);
 
-    // One that had its pins open, and one that had not.
+    // One that had its pins open, and those that had not.
+    let text = region.unpin(0, PAGE).expect_err("sealed").to_string();
+    let meaning = "sealed against purging: no hole can be punched once writing is sealed";
+    assert_eq!(text, format!("Region::unpin(0, 4096): {meaning}"));
     for handle in [&region, &other, &received(&region)] {
         let refused = [
             handle.pin(0, 0).map(drop_pin).expect_err("sealed"),

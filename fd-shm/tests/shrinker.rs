@@ -105,7 +105,7 @@ fn a_trigger_is_set_where_the_kernel_measures_pressure() {
     match PressureTrigger::open(second / 10, 2 * second) {
         Ok(trigger) => {
             let fired = Shrinker::new().shrink_under_pressure(&trigger, Duration::ZERO, 1).expect("polled");
-            assert!(fired.is_none_or(|freed| freed.purged.is_empty()), "there is nothing to purge");
+            assert!(fired.is_none(), "a trigger that was just set has seen nothing yet");
             let refused = PressureTrigger::open(2 * second, second).expect_err("more than the window has");
             assert!(refused.is_bad_input() || refused.is_denied(), "{refused}");
         }

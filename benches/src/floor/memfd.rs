@@ -95,7 +95,8 @@ fn mmap(size: usize, flags: i32, fd: i32) -> Result<RawMemory, Failure> {
     if base == libc::MAP_FAILED {
         return Err(Failure::last(format!("mmap(NULL, {size}, PROT_READ | PROT_WRITE)")));
     }
-    // SAFETY: just mapped, and anonymous, sealed, or cut by nobody here, so of that size for ever; `leave` is munmap's contract.
+    // SAFETY: just mapped, and anonymous, sealed, or cut by nobody here, so of that size for ever; `leave` is
+    // munmap's contract.
     unsafe { RawMemory::new(base, size, leave) }
 }
 

@@ -8,10 +8,11 @@ use std::os::fd::{FromRawFd, OwnedFd};
 use super::memfd;
 use crate::Failure;
 
-/// `shm_open(name, O_CREAT | O_EXCL)`, `shm_unlink(name)`, `ftruncate`: a file in `/dev/shm` that has no name any more.
+/// `shm_open(name, O_CREAT | O_EXCL)`, `shm_unlink(name)`, `ftruncate`: a file in `/dev/shm` that has no name
+/// any more.
 ///
-/// It is unlinked at once, before anybody could be killed and leave it; who joins by name has to be quicker than
-/// that, or the name has to stay.
+/// It is unlinked at once, before anybody could be killed and leave it; who joins by name has to be quicker
+/// than that, or the name has to stay.
 pub(crate) fn create(name: &CStr, size: usize) -> Result<OwnedFd, Failure> {
     let fd = {
         // SAFETY: the name ends with a NUL, by its type.

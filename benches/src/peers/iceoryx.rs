@@ -1,7 +1,7 @@
 //! iceoryx2: publish and subscribe over POSIX shared memory, without copies and without locks.
 //!
-//! Both sides look for the next sample again and again, as iceoryx2's own benchmarks do. For set-up its building
-//! block for shared memory is used, since a whole service is far more than a region.
+//! Both sides look for the next sample again and again, as iceoryx2's own benchmarks do. For set-up its
+//! building block for shared memory is used, since a whole service is far more than a region.
 
 use std::rc::Rc;
 
@@ -18,6 +18,7 @@ use iceoryx2_bb_system_types::file_name::FileName;
 
 use super::PeerPart;
 use crate::clock::{Alone, Clock, Subject};
+use crate::exchange::Exchange;
 use crate::measure::Entry;
 use crate::orders::PartName;
 use crate::parts::{Given, Part};
@@ -95,16 +96,6 @@ impl Words {
     }
 }
 
-/// Both directions, and the node that they hang on.
-struct PingPong {
-    other: Rc<SecondProcess>,
-    part: usize,
-    there: Words,
-    back: Words,
-    said: u64,
-    _node: Node<ipc::Service>,
-}
-
 /// The words, spinning.
 pub(super) fn ping_pong(other: &Rc<SecondProcess>) -> Result<Entry, Failure> {
     let name = format!("benches/{}/words", std::process::id());
@@ -112,31 +103,15 @@ pub(super) fn ping_pong(other: &Rc<SecondProcess>) -> Result<Entry, Failure> {
     let there = Words::new(&node, &format!("{name}/there"), true)?;
     let back = Words::new(&node, &format!("{name}/back"), false)?;
     let part = other.join_named(PartName::Peer(PeerPart::IceoryxWords), 0, name)?;
-    let work = PingPong { other: Rc::clone(other), part, there, back, said: 0, _node: node };
+    let mut said = 0;
+    let work = Exchange::new(other, part, move || {
+        let _kept = &node;
+        said += 1;
+        there.say(said)?;
+        let heard = back.hear()?;
+        if heard == said { Ok(()) } else { Err(Failure::new("iceoryx2: another word came back")) }
+    });
     Ok(Entry::peer("iceoryx2, spinning", 0, "memfd, spinning", work))
-}
-
-impl PingPong {
-    #[inline]
-    fn there_and_back(&mut self) -> Result<(), Failure> {
-        self.said += 1;
-        self.there.say(self.said)?;
-        let heard = self.back.hear()?;
-        if heard == self.said { Ok(()) } else { Err(Failure::new("iceoryx2: another word came back")) }
-    }
-}
-
-impl Subject for PingPong {
-    fn run(&mut self, count: u64, clock: &mut Clock) -> Result<(), Failure> {
-        self.other.run(self.part, count + 1)?;
-        self.there_and_back()?;
-        clock.start();
-        for _ in 0..count {
-            self.there_and_back()?;
-            clock.tick();
-        }
-        self.other.answer(clock).map(drop)
-    }
 }
 
 /// The second process: says what it has heard.

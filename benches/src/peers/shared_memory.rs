@@ -10,13 +10,14 @@ use shared_memory::{Shmem, ShmemConf};
 use super::PeerPart;
 use crate::Failure;
 use crate::clock::Alone;
+use crate::exchange::Exchange;
 use crate::floor::futex;
 use crate::measure::Entry;
 use crate::memory::{Head, Memory};
 use crate::orders::PartName;
 use crate::parts::{Given, Part};
 use crate::payload::pattern;
-use crate::questions::ping_pong::{InMemory, InMemoryThere, Waiting};
+use crate::questions::ping_pong::{InMemoryThere, Waiting, exchange};
 use crate::second_process::SecondProcess;
 
 /// Create, map, fill, unmap, unlink.
@@ -38,7 +39,7 @@ pub(super) fn ping_pong(other: &Rc<SecondProcess>) -> Result<Entry, Failure> {
     let memory = create(size_of::<Head>())?;
     let name = memory.get_os_id().to_owned();
     let part = other.join_named(PartName::Peer(PeerPart::SharedMemoryWords), 0, name)?;
-    let work = InMemory::new(other, part, Words(memory), Waiting::Spin);
+    let work = Exchange::new(other, part, exchange(Words(memory), Waiting::Spin));
     Ok(Entry::peer("shared_memory, spinning", 0, "memfd, spinning", work))
 }
 
@@ -62,8 +63,8 @@ struct Words(Shmem);
 impl Memory for Words {
     #[inline]
     fn head(&self) -> &Head {
-        // SAFETY: by the invariant long enough, page-aligned, and mapped while `self` lives; a `Head` is atomics.
-        // Nobody cuts it: that is a promise of both processes, which the crate cannot check.
+        // SAFETY: by the invariant long enough, page-aligned, and mapped while `self` lives; a `Head` is
+        // atomics. Nobody cuts it: that is a promise of both processes, which the crate cannot check.
         unsafe { &*self.0.as_ptr().cast::<Head>() }
     }
 

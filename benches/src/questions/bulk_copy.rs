@@ -1,8 +1,9 @@
 //! How fast do bytes get into shared memory, and out of it?
 //!
-//! Rule: memory that a peer writes is never a slice, so all that is no atomic word is copied. The copy has to be as
-//! fast as libc's, or nobody would keep the rule. Both copy between the same private buffer, on a boundary of 64
-//! bytes, and the same pages; misaligned, the two ends are 1 and 3 bytes behind such a boundary.
+//! Rule: memory that a peer writes is never a slice, so all that is no atomic word is copied. The copy has to
+//! be as fast as libc's, or nobody would keep the rule. Both copy between the same private buffer, on a
+//! boundary of 64 bytes, and the same pages; misaligned, the two ends are 1 and 3 bytes behind such a
+//! boundary.
 
 use std::cell::RefCell;
 use std::hint::black_box;

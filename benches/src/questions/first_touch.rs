@@ -1,11 +1,11 @@
 //! What does the first touch of a page cost?
 //!
-//! A region is made beside the clock. Then, on it, the region is mapped, got ready where the way says so, and a
-//! word is written into each 4 KiB. So a way that populates pays on the clock too: it saves faults, and what
-//! a fault does besides faulting (find a page, clear it, charge it) stays. Figures are per 4 KiB.
+//! A region is made beside the clock. Then, on it, the region is mapped, got ready where the way says so, and
+//! a word is written into each 4 KiB. So a way that populates pays on the clock too: it saves faults, and
+//! what a fault does besides faulting (find a page, clear it, charge it) stays. Figures are per 4 KiB.
 //!
-//! The kernel counts a page that it brings in for a populate as a fault (`mm_account_fault` in mm/memory.c), so the
-//! number of faults does not fall; the time does.
+//! The kernel counts a page that it brings in for a populate as a fault (`mm_account_fault` in mm/memory.c),
+//! so the number of faults does not fall; the time does.
 //!
 //! Nothing here changes settings of the machine: huge pages are measured where it has some to give.
 
@@ -77,8 +77,8 @@ pub(super) fn group() -> Result<Group, Failure> {
             "memfd, MADV_POPULATE_WRITE",
             touch_of(sealed, |fd| advised(&memfd::map_new(fd.as_fd(), SIZE)?, libc::MADV_POPULATE_WRITE)),
         ),
-        // The pages are there from before, so what is left is to map them: one at a fault, since it is writes that
-        // fault (`do_fault_around` in mm/memory.c is for reads).
+        // The pages are there from before, so what is left is to map them: one at a fault, since it is writes
+        // that fault (`do_fault_around` in mm/memory.c is for reads).
         entry(
             model,
             "memfd, pages that stand",
@@ -192,7 +192,8 @@ fn touch(memory: &RawMemory) -> Result<(), Failure> {
 }
 
 /// Writes a word into each page, whose length the compiler is not told: of eight bytes it would make one
-/// instruction for the raw side, where both are to call memcpy. The unmapping, when the mapping is dropped behind it, is on the clock too.
+/// instruction for the raw side, where both are to call memcpy. The unmapping, when the mapping is dropped
+/// behind it, is on the clock too.
 fn touch_by(mut write: impl FnMut(usize, &[u8]) -> Result<(), Failure>) -> Result<(), Failure> {
     (0..SIZE).step_by(PAGE).try_for_each(|at| write(at, black_box(&at.to_ne_bytes()[..])))
 }

@@ -1,8 +1,8 @@
 //! What does it cost until another process has a region and has read it?
 //!
-//! A round trip: the region's name or descriptor goes over a Unix socket, the receiver maps the region,
-//! sums all its bytes, unmaps it, and the sum comes back over the same socket. The region itself stands,
-//! filled, from before. Where the receiver pulls, it is told the descriptor's number, and has taken hold of the
+//! A round trip: the region's name or descriptor goes over a Unix socket, the receiver maps the region, sums
+//! all its bytes, unmaps it, and the sum comes back over the same socket. The region itself stands, filled,
+//! from before. Where the receiver pulls, it is told the descriptor's number, and has taken hold of the
 //! giver's process before.
 
 use std::ffi::CString;
@@ -17,9 +17,10 @@ use fd_shm::{Region, scm_rights};
 use serde::{Deserialize, Serialize};
 use sysv_shm::{Segment, SegmentId};
 
-use super::hand_over_peer::PeerGiver;
+use super::hand_over_peer;
 use crate::Failure;
-use crate::clock::{Clock, Subject};
+use crate::clock::Subject;
+use crate::exchange::Exchange;
 use crate::floor::memory::RawMemory;
 use crate::floor::{memfd, process, socket, system_v};
 use crate::measure::Entry;
@@ -62,28 +63,12 @@ pub(super) fn entries(other: &Rc<SecondProcess>, size: usize) -> Result<Vec<Entr
     let in_bytes = size as u64;
     let mut entries = Vec::new();
     for way in [Way::Id, Way::Message, Way::Pidfd, Way::Proc] {
-        entries.push(Entry::floor(way.subject(), in_bytes, Giver::new(other, way, true, size)?));
-        entries.push(Entry::ours(way.subject(), in_bytes, Giver::new(other, way, false, size)?));
+        entries.push(Entry::floor(way.subject(), in_bytes, giver(other, way, true, size)?));
+        entries.push(Entry::ours(way.subject(), in_bytes, giver(other, way, false, size)?));
     }
-    let peer = PeerGiver::new(other, size)?;
+    let peer = hand_over_peer::giver(other, size)?;
     entries.push(Entry::peer("ipc-channel shared memory", in_bytes, DESCRIPTOR, peer));
     Ok(entries)
-}
-
-/// Gives one region away again and again.
-struct Giver {
-    /// Where the receiver is.
-    other: Rc<SecondProcess>,
-    /// The receiver.
-    part: usize,
-    /// The way there and back.
-    socket: UnixStream,
-    /// What is given.
-    what: Gift,
-    /// What the receiver must answer.
-    sum: u64,
-    /// Lets the receiver pull, where the kernel would ask.
-    _allowance: Option<pidfd::Allowance>,
 }
 
 /// What travels.
@@ -106,28 +91,31 @@ enum Standing {
     File(OwnedFd),
 }
 
-impl Giver {
-    fn new(other: &Rc<SecondProcess>, way: Way, raw: bool, size: usize) -> Result<Self, Failure> {
-        let bytes = pattern(size);
-        let (socket, theirs) = UnixStream::pair().map_err(|e| Failure::call("socketpair(AF_UNIX)", &e))?;
-        let what = Gift::new(way, raw, &bytes)?;
-        let allowance = matches!(way, Way::Pidfd).then(|| pidfd::allow(other.pid())).transpose()?;
-        let theirs = [theirs.as_fd()];
-        let part = other.join(PartName::TakeOver { way, raw }, size, &Invitation::default(), &theirs)?;
-        let other = Rc::clone(other);
-        Ok(Self { other, part, socket, what, sum: sum(&bytes), _allowance: allowance })
-    }
-
-    fn give(&mut self) -> Result<(), Failure> {
-        match &self.what {
-            Gift::Number(number, _) => write(&mut self.socket, &number.to_ne_bytes())?,
-            Gift::Raw(fd) => socket::send_descriptor(self.socket.as_fd(), fd.as_fd())?,
-            Gift::Ours(region) => scm_rights::send(&self.socket, &[1], &[region.as_fd()])?,
+/// Gives one region away again and again, and checks what the receiver has read.
+fn giver(
+    other: &Rc<SecondProcess>,
+    way: Way,
+    raw: bool,
+    size: usize,
+) -> Result<impl Subject + 'static, Failure> {
+    let bytes = pattern(size);
+    let (socket, theirs) = UnixStream::pair().map_err(|e| Failure::call("socketpair(AF_UNIX)", &e))?;
+    let (what, sum) = (Gift::new(way, raw, &bytes)?, sum(&bytes));
+    // Lets the receiver pull, where the kernel would ask.
+    let allowance = matches!(way, Way::Pidfd).then(|| pidfd::allow(other.pid())).transpose()?;
+    let name = PartName::TakeOver { way, raw };
+    let part = other.join(name, size, &Invitation::default(), &[theirs.as_fd()])?;
+    Ok(Exchange::new(other, part, move || {
+        let _kept = &allowance;
+        match &what {
+            Gift::Number(number, _) => write(&socket, &number.to_ne_bytes())?,
+            Gift::Raw(fd) => socket::send_descriptor(socket.as_fd(), fd.as_fd())?,
+            Gift::Ours(region) => scm_rights::send(&socket, &[1], &[region.as_fd()])?,
         }
         let mut answer = [0; 8];
-        read(&mut self.socket, &mut answer)?;
-        expect_sum(u64::from_ne_bytes(answer), self.sum)
-    }
+        read(&socket, &mut answer)?;
+        expect_sum(u64::from_ne_bytes(answer), sum)
+    }))
 }
 
 impl Gift {
@@ -145,19 +133,6 @@ impl Gift {
             (Way::Message, true) => Self::Raw(region.into()),
             _ => Self::Number(region.as_fd().as_raw_fd(), Standing::File(region.into())),
         })
-    }
-}
-
-impl Subject for Giver {
-    fn run(&mut self, count: u64, clock: &mut Clock) -> Result<(), Failure> {
-        self.other.run(self.part, count + 1)?;
-        self.give()?; // waits until the other side is there
-        clock.start();
-        for _ in 0..count {
-            self.give()?;
-            clock.tick();
-        }
-        self.other.answer(clock).map(drop)
     }
 }
 

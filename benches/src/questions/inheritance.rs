@@ -1,9 +1,9 @@
 //! Handing over by birth: the child has the region because its parent had it open.
 //!
 //! Here the receiver does not wait; it comes to life, maps the region, sums its bytes, answers, and ends. So
-//! its life is in the figure, and there are two lives: a fork, which copies this process, and a fork and exec,
-//! which loads a program as well. The starting is std's `Command` in both of the latter: our library prepares one,
-//! and has no other way.
+//! its life is in the figure, and there are two lives: a fork, which copies this process, and a fork and
+//! exec, which loads a program as well. The starting is std's `Command` in both of the latter: our library
+//! prepares one, and has no other way.
 
 use std::cell::RefCell;
 use std::ffi::OsString;

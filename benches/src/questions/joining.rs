@@ -48,9 +48,9 @@ pub(super) fn group(other: &Rc<SecondProcess>, place: Place, size: usize) -> Res
 /// `shmget` finds the segment by its key. It must stand under it for as long as the question, so that a
 /// crash leaks it: only a namespace of our own makes that harmless.
 ///
-/// It is entered twice: to look at every page, and to look at none, which leaves the calls alone. There the raw side
-/// believes the size (`shmget`, `shmat`, `shmdt`), and ours asks for it once (`IPC_STAT`): an id can mean a smaller
-/// segment by the time it is attached.
+/// It is entered twice: to look at every page, and to look at none, which leaves the calls alone. There the
+/// raw side believes the size (`shmget`, `shmat`, `shmdt`), and ours asks for it once (`IPC_STAT`): an id can
+/// mean a smaller segment by the time it is attached.
 fn by_key(other: &Rc<SecondProcess>, size: usize) -> Result<Vec<Entry>, Failure> {
     let key = FIRST_KEY | i32::try_from(size.ilog2()).unwrap_or_default();
     let segment = Rc::new(RawSegment(system_v::create(Some(key), size)?));
@@ -165,9 +165,9 @@ fn look_raw(memory: &RawMemory, size: usize) -> Result<(), Failure> {
     })
 }
 
-/// Reads a word of every page, whose length the compiler is not told: of eight bytes it would make one instruction
-/// for the raw side, where both are to call memcpy. On some processors the difference is a fifth of a fault, since
-/// the kernel leaves them to guess where the call returns to.
+/// Reads a word of every page, whose length the compiler is not told: of eight bytes it would make one
+/// instruction for the raw side, where both are to call memcpy. On some processors the difference is a fifth
+/// of a fault, since the kernel leaves them to guess where the call returns to.
 fn look(size: usize, mut read: impl FnMut(usize, &mut [u8]) -> Result<(), Failure>) -> Result<(), Failure> {
     let mut word = [0; 8];
     for at in (0..size).step_by(4096) {

@@ -1,12 +1,12 @@
 //! Throughput where the memory itself travels, or where nothing does.
 //!
 //! Passed: each message is a region whose descriptor is sent. A *fresh* one is made for each message, as
-//! `ipc-channel` does, and pays for its pages each time. *Recycled*, two regions stand and take turns: what is
-//! paid for is the message with the descriptor and the mapping over there, and an answer that says when a region
-//! may be written again.
+//! `ipc-channel` does, and pays for its pages each time. *Recycled*, two regions stand and take turns: what
+//! is paid for is the message with the descriptor and the mapping over there, and an answer that says when a
+//! region may be written again.
 //!
-//! In place: the writer makes the message in the ring's slot, and the reader sums it there, through atomics: no
-//! byte is copied. A reader that does not trust the writer would have to copy before it looks.
+//! In place: the writer makes the message in the ring's slot, and the reader sums it there, through atomics:
+//! no byte is copied. A reader that does not trust the writer would have to copy before it looks.
 
 use std::io::{Read, Write};
 use std::os::fd::{AsFd, OwnedFd};

@@ -8,7 +8,7 @@ use std::rc::Rc;
 use std::sync::atomic::Ordering;
 
 use super::{Preparation, ping_pong_kernel, ping_pong_peer};
-use crate::clock::{Clock, Subject};
+use crate::exchange::Exchange;
 use crate::measure::Entry;
 use crate::memory::{Line, Memory, Model, ModelId, with_model};
 use crate::orders::PartName;
@@ -90,7 +90,8 @@ impl Waiting {
             }
             Self::SpinThenFutex => {
                 // SeqCst, here and in `hear`: either this load sees the sleeper, or the sleeper's last look
-                // sees the word. With anything weaker both could miss the other, and one would sleep for ever.
+                // sees the word. With anything weaker both could miss the other, and one would sleep for
+                // ever.
                 line.word.store(number, Ordering::SeqCst);
                 if line.sleeps.load(Ordering::SeqCst) == 1 {
                     memory.wake(&line.word);
@@ -149,52 +150,23 @@ fn in_memory<M: Model>(
 ) -> Result<Entry, Failure> {
     let (memory, invitation) = M::create(0)?;
     let part = other.join(PartName::Words(M::ID, waiting), 0, &invitation, &[])?;
-    let work = InMemory::new(other, part, memory, waiting);
+    let work = Exchange::new(other, part, exchange(memory, waiting));
     Ok(match M::ID.role() {
         Role::Floor => Entry::floor(subject, 0, work),
         _ => Entry::ours(subject, 0, work),
     })
 }
 
-/// Both words are counted up from 0; each side knows what it has said last.
-pub(crate) struct InMemory<M> {
-    /// Where the answering side is.
-    other: Rc<SecondProcess>,
-    /// The answering side.
-    part: usize,
-    /// The words.
-    memory: M,
-    /// How to wait for them.
-    waiting: Waiting,
-    /// The last word said.
-    said: u32,
-}
-
-impl<M: Memory> InMemory<M> {
-    /// Plays against a part that waits in the same way.
-    pub(crate) fn new(other: &Rc<SecondProcess>, part: usize, memory: M, waiting: Waiting) -> Self {
-        Self { other: Rc::clone(other), part, memory, waiting, said: 0 }
-    }
-
-    #[inline]
-    fn there_and_back(&mut self) {
-        self.said = self.said.wrapping_add(1);
-        let head = self.memory.head();
-        self.waiting.say(&self.memory, &head.first, self.said);
-        self.waiting.hear(&self.memory, &head.second, self.said);
-    }
-}
-
-impl<M: Memory> Subject for InMemory<M> {
-    fn run(&mut self, count: u64, clock: &mut Clock) -> Result<(), Failure> {
-        self.other.run(self.part, count + 1)?;
-        self.there_and_back(); // waits until the other side is there
-        clock.start();
-        for _ in 0..count {
-            self.there_and_back();
-            clock.tick();
-        }
-        self.other.answer(clock).map(drop)
+/// Says words in the memory and waits for each to come back. They are counted up from 0; each side knows what it has
+/// said last.
+pub(crate) fn exchange(memory: impl Memory, waiting: Waiting) -> impl FnMut() -> Result<(), Failure> {
+    let mut said = 0_u32;
+    move || {
+        said = said.wrapping_add(1);
+        let head = memory.head();
+        waiting.say(&memory, &head.first, said);
+        waiting.hear(&memory, &head.second, said);
+        Ok(())
     }
 }
 

@@ -9,7 +9,8 @@ use rustix::pipe::{PipeFlags, pipe_with};
 use sysv_shm::{Key, Operation, OwnedSemaphoreSet, SemaphoreSet, SemaphoreSetId};
 
 use super::Group;
-use crate::clock::{Clock, Subject};
+use crate::clock::Subject;
+use crate::exchange::Exchange;
 use crate::floor::system_v;
 use crate::measure::Entry;
 use crate::memory::Invitation;
@@ -31,14 +32,14 @@ pub(super) fn add(
 ) -> Result<(), Failure> {
     let name = |apart, one| if together { one } else { apart };
     let (to, from) = (an_eventfd()?, an_eventfd()?);
-    let work = ByDescriptors::new(other, (&to, &to), (&from, &from))?;
+    let work = by_descriptors(other, (&to, &to), (&from, &from))?;
     group.entries.push(Entry::model(name("eventfd", "eventfd, same CPU"), 0, work));
     let (to, from) = (a_pipe()?, a_pipe()?);
-    let work = ByDescriptors::new(other, (&to.1, &to.0), (&from.1, &from.0))?;
+    let work = by_descriptors(other, (&to.1, &to.0), (&from.1, &from.0))?;
     group.entries.push(Entry::model(name("pipe", "pipe, same CPU"), 0, work));
     let (ours, theirs) = UnixStream::pair().map_err(|e| Failure::call("socketpair(AF_UNIX)", &e))?;
     let (ours, theirs) = (OwnedFd::from(ours), OwnedFd::from(theirs));
-    let work = ByDescriptors::new(other, (&ours, &theirs), (&theirs, &ours))?;
+    let work = by_descriptors(other, (&ours, &theirs), (&theirs, &ours))?;
     group.entries.push(Entry::floor(name(SOCKET, "Unix socket, same CPU"), 0, work));
     let subject = name("System V semaphores", "System V semaphores, same CPU");
     if !place.private_ipc {
@@ -46,58 +47,31 @@ pub(super) fn add(
         group.lacks(Question::PingPong, subject, reason);
         return Ok(());
     }
-    group.entries.push(Entry::floor(subject, 0, BySemaphores::new(other, RawSemaphores::create()?)?));
-    group.entries.push(Entry::ours(subject, 0, BySemaphores::new(other, OurSemaphores::create()?)?));
+    group.entries.push(Entry::floor(subject, 0, by_semaphores(other, RawSemaphores::create()?)?));
+    group.entries.push(Entry::ours(subject, 0, by_semaphores(other, OurSemaphores::create()?)?));
     Ok(())
 }
 
 /// Eight bytes through one descriptor, eight back through another: eventfd, pipe, socket.
-struct ByDescriptors {
-    /// Where the answering side is.
-    other: Rc<SecondProcess>,
-    /// The answering side.
-    part: usize,
-    /// Written here.
-    to: OwnedFd,
-    /// Read here.
-    from: OwnedFd,
-}
-
-impl ByDescriptors {
-    /// Takes copies of both ends of both ways: (where we write, where they read), (where they write, where
-    /// we read).
-    fn new(
-        other: &Rc<SecondProcess>,
-        to: (&OwnedFd, &OwnedFd),
-        from: (&OwnedFd, &OwnedFd),
-    ) -> Result<Self, Failure> {
-        let theirs = [to.1.as_fd(), from.0.as_fd()];
-        let part = other.join(PartName::Descriptors, 0, &Invitation::default(), &theirs)?;
-        let copy = |fd: &OwnedFd| fd.try_clone().map_err(|e| Failure::call("fcntl(F_DUPFD_CLOEXEC)", &e));
-        Ok(Self { other: Rc::clone(other), part, to: copy(to.0)?, from: copy(from.1)? })
-    }
-
-    fn there_and_back(&self) -> Result<(), Failure> {
-        write_word(&self.to)?;
-        read_word(&self.from)
-    }
-}
-
-impl Subject for ByDescriptors {
-    fn run(&mut self, count: u64, clock: &mut Clock) -> Result<(), Failure> {
-        self.other.run(self.part, count + 1)?;
-        self.there_and_back()?;
-        clock.start();
-        for _ in 0..count {
-            self.there_and_back()?;
-            clock.tick();
-        }
-        self.other.answer(clock).map(drop)
-    }
+///
+/// Takes copies of both ends of both ways: (where we write, where they read), (where they write, where we read).
+fn by_descriptors(
+    other: &Rc<SecondProcess>,
+    to: (&OwnedFd, &OwnedFd),
+    from: (&OwnedFd, &OwnedFd),
+) -> Result<impl Subject + 'static, Failure> {
+    let theirs = [to.1.as_fd(), from.0.as_fd()];
+    let part = other.join(PartName::Descriptors, 0, &Invitation::default(), &theirs)?;
+    let copy = |fd: &OwnedFd| fd.try_clone().map_err(|e| Failure::call("fcntl(F_DUPFD_CLOEXEC)", &e));
+    let (to, from) = (copy(to.0)?, copy(from.1)?);
+    Ok(Exchange::new(other, part, move || {
+        write_word(&to)?;
+        read_word(&from)
+    }))
 }
 
 /// The second process: answers each word.
-struct ByDescriptorsThere {
+struct DescriptorsThere {
     /// Read here.
     from: OwnedFd,
     /// Written here.
@@ -106,10 +80,10 @@ struct ByDescriptorsThere {
 
 /// The answering side of descriptors.
 pub(crate) fn descriptors(mut given: Given) -> Result<Box<dyn Part>, Failure> {
-    Ok(Box::new(ByDescriptorsThere { from: given.descriptor()?, to: given.descriptor()? }))
+    Ok(Box::new(DescriptorsThere { from: given.descriptor()?, to: given.descriptor()? }))
 }
 
-impl Part for ByDescriptorsThere {
+impl Part for DescriptorsThere {
     fn run(&mut self, count: u64) -> Result<u64, Failure> {
         for _ in 0..count {
             read_word(&self.from)?;
@@ -229,39 +203,16 @@ impl Semaphores for OurSemaphores {
 }
 
 /// One semaphore is raised here and lowered there, the other the other way round.
-struct BySemaphores<S> {
-    /// Where the answering side is.
-    other: Rc<SecondProcess>,
-    /// The answering side.
-    part: usize,
-    /// The two.
+fn by_semaphores<S: Semaphores>(
+    other: &Rc<SecondProcess>,
     set: S,
-}
-
-impl<S: Semaphores> BySemaphores<S> {
-    fn new(other: &Rc<SecondProcess>, set: S) -> Result<Self, Failure> {
-        let invitation = Invitation::received(Some(set.id()), None);
-        let part = other.join(PartName::Semaphores { raw: S::RAW }, 0, &invitation, &[])?;
-        Ok(Self { other: Rc::clone(other), part, set })
-    }
-
-    fn there_and_back(&self) -> Result<(), Failure> {
-        self.set.raise(0)?;
-        self.set.lower(1)
-    }
-}
-
-impl<S: Semaphores> Subject for BySemaphores<S> {
-    fn run(&mut self, count: u64, clock: &mut Clock) -> Result<(), Failure> {
-        self.other.run(self.part, count + 1)?;
-        self.there_and_back()?;
-        clock.start();
-        for _ in 0..count {
-            self.there_and_back()?;
-            clock.tick();
-        }
-        self.other.answer(clock).map(drop)
-    }
+) -> Result<impl Subject + 'static, Failure> {
+    let invitation = Invitation::received(Some(set.id()), None);
+    let part = other.join(PartName::Semaphores { raw: S::RAW }, 0, &invitation, &[])?;
+    Ok(Exchange::new(other, part, move || {
+        set.raise(0)?;
+        set.lower(1)
+    }))
 }
 
 /// The second process: lowers the first, raises the second.

@@ -6,52 +6,21 @@ use ipc_channel::ipc::{IpcReceiver, IpcSender, channel};
 
 use super::{peer, ping_pong_kernel};
 use crate::Failure;
-use crate::clock::{Clock, Subject};
+use crate::exchange::Exchange;
 use crate::measure::Entry;
 use crate::orders::PartName;
 use crate::parts::{Given, Part};
 use crate::second_process::SecondProcess;
 
-/// The one way.
+/// A number over a channel, and one back over another.
 pub(super) fn entry(other: &Rc<SecondProcess>) -> Result<Entry, Failure> {
-    Ok(Entry::peer("ipc-channel", 0, ping_pong_kernel::SOCKET, ByPeer::new(other)?))
-}
-
-/// A number over `ipc-channel`, and one back.
-struct ByPeer {
-    /// Where the answering side is.
-    other: Rc<SecondProcess>,
-    /// The answering side.
-    part: usize,
-    /// The way there.
-    there: IpcSender<u64>,
-    /// The way back.
-    back: IpcReceiver<u64>,
-}
-
-impl ByPeer {
-    fn new(other: &Rc<SecondProcess>) -> Result<Self, Failure> {
-        let (part, (there, back)) = peer::meet(other, PartName::PingPongPeer, 0)?;
-        Ok(Self { other: Rc::clone(other), part, there, back })
-    }
-
-    fn there_and_back(&self) -> Result<(), Failure> {
-        self.there.send(1).map_err(Failure::step("IpcSender::send"))?;
-        self.back.recv().map(drop).map_err(Failure::step("IpcReceiver::recv"))
-    }
-}
-
-impl Subject for ByPeer {
-    fn run(&mut self, count: u64, clock: &mut Clock) -> Result<(), Failure> {
-        self.other.run(self.part, count + 1)?;
-        self.there_and_back()?;
-        clock.start();
-        for _ in 0..count {
-            self.there_and_back()?;
-            clock.tick();
-        }
-        self.other.answer(clock).map(drop)
-    }
+    let meeting = peer::meet::<(IpcSender<u64>, IpcReceiver<u64>)>(other, PartName::PingPongPeer, 0)?;
+    let (part, (there, back)) = meeting;
+    let work = Exchange::new(other, part, move || {
+        there.send(1).map_err(Failure::step("IpcSender::send"))?;
+        back.recv().map(drop).map_err(Failure::step("IpcReceiver::recv"))
+    });
+    Ok(Entry::peer("ipc-channel", 0, ping_pong_kernel::SOCKET, work))
 }
 
 /// The second process of `ipc-channel`.

@@ -1,8 +1,9 @@
 //! What does one more cost, where many stand already?
 //!
 //! The many are made beside the clock; an operation makes one more and takes it away. They are segments,
-//! descriptors, mappings and attachments of this process, and processes that all have one segment attached. Whatever
-//! needs System V is measured in a namespace of our own only: a crash would leave thousands of segments.
+//! descriptors, mappings and attachments of this process, and processes that all have one segment attached.
+//! Whatever needs System V is measured in a namespace of our own only: a crash would leave thousands of
+//! segments.
 
 use std::fs;
 use std::os::fd::AsFd;

@@ -1,8 +1,8 @@
 //! How many transactions a second does the simulated driver carry out?
 //!
-//! Its book-keeping alone, without a kernel and without processes. It says how many transactions a test of the
-//! simulator can afford, and where the driver's tables grow: with the descriptors of one call, and with the
-//! files that both processes have open before.
+//! Its book-keeping alone, without a kernel and without processes. It says how many transactions a test of
+//! the simulator can afford, and where the driver's tables grow: with the descriptors of one call, and with
+//! the files that both processes have open before.
 
 use binder_sim::driver::{Read, Translation};
 use binder_sim::error::Error;
@@ -24,7 +24,8 @@ pub(super) enum Size {
     Files(u32),
 }
 
-/// What is looked at: as many descriptors as one message of a Unix socket takes, and as many files as a table has.
+/// What is looked at: as many descriptors as one message of a Unix socket takes, and as many files as a table
+/// has.
 pub(super) fn sizes(effort: Effort) -> Vec<Size> {
     let files = [10, 100, 1000, 10_000].into_iter().filter(|&files| u64::from(files) <= effort.most);
     [1, 16, 253].map(Size::Descriptors).into_iter().chain(files.map(Size::Files)).collect()

@@ -4,6 +4,7 @@
 //! memory and sums it, as a receiver must that does not trust the sender, and the sum of a batch is
 //! checked. `ipc-channel`'s shared memory is summed in place: that is how it is meant to be used.
 
+use std::hint::black_box;
 use std::ops::Range;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
@@ -16,7 +17,7 @@ use ipc_channel::ipc::{
 use rustix::pipe::{PipeFlags, pipe_with};
 
 use super::{passing, peer};
-use crate::clock::{Clock, Subject};
+use crate::clock::{Alone, Clock, Subject};
 use crate::measure::{Effort, Entry};
 use crate::memory::{Invitation, Memory, Model, ModelId, with_model};
 use crate::orders::PartName;
@@ -38,6 +39,7 @@ pub(super) fn entries(other: &Rc<SecondProcess>, size: usize) -> Result<Vec<Entr
     for model in [ModelId::RawSystemV, ModelId::SystemV, ModelId::RawMemfd, ModelId::Memfd] {
         entries.push(with_model!(model, M => ring::<M>(other, size)?));
     }
+    entries.push(Entry::model("copy and sum, one process", in_bytes, one_process(size)));
     let pipe = pipe_with(PipeFlags::CLOEXEC).map_err(|e| Failure::call("pipe2(O_CLOEXEC)", &e.into()))?;
     entries.push(Entry::model("pipe", in_bytes, stream(other, size, pipe.1, &pipe.0)?));
     let pair = UnixStream::pair().map_err(|e| Failure::call("socketpair(AF_UNIX)", &e))?;
@@ -233,6 +235,26 @@ pub(crate) fn ring_reader(model: ModelId, mut given: Given) -> Result<Box<dyn Pa
         let memory = M::join(invitation, size * slots(size) as usize)?;
         let mut end = RingEnd::new(memory, size);
         Ok(Box::new(Reader(move || end.read_sum(&mut buffer))))
+    })
+}
+
+/// The same copies and the same sum over as much memory, without anybody to share it with: what the ring
+/// could come to if its two ends cost nothing, one after the other on one CPU.
+fn one_process(size: usize) -> impl Subject + 'static {
+    let mut ring = vec![0; size * slots(size) as usize];
+    let (mut message, mut buffer, mut sent) = (pattern(size), buffer(), 0_usize);
+    Alone(move || {
+        sent += 1;
+        stamp(&mut message, sent as u64);
+        let at = sent % slots(size) as usize * size;
+        let slot = &mut ring[at..at + size];
+        slot.copy_from_slice(&message);
+        let sum = sum_pieces(size, &mut buffer, |at, piece| {
+            piece.copy_from_slice(&slot[at..at + piece.len()]);
+            Ok(())
+        });
+        black_box(sum?);
+        Ok(())
     })
 }
 

@@ -35,8 +35,8 @@ fn larger_regions_cost_more(report: &Report) {
     }
 }
 
-/// A segment's pages fault one by one, a memfd's come in by the sixteen where they are read, one by one where they are
-/// written.
+/// A segment's pages fault one by one, a memfd's come in by the sixteen where they are read, one by one where
+/// they are written.
 fn faults_are_counted(report: &Report) {
     for role in [Role::Floor, Role::Ours] {
         let segment = find(report, Question::Joining, "System V, by id", role, REGIONS[1]);

@@ -2,28 +2,39 @@
 //!
 //! A table whose last column is headed *see*, or whose first is headed *where*, cites programs. Each phrase that it puts
 //! in quotation marks must stand in what those programs printed. A program is cited by its name, or by a link to the
-//! page or the section that quotes it or its output; a row that cites none goes on with the program of the row above.
+//! page or the section that quotes it or its output; a row that cites none goes on with the program of the row above. A
+//! script of ashmem's is cited by its name as well, and stands for what the driver answered.
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use pulldown_cmark::{Event, Options, Parser, Tag, TagEnd};
 use regex::Regex;
 
 use super::{Page, includes, links};
-use crate::examples;
+use crate::{examples, workspace};
+
+/// What ashmem's driver answered to each script.
+const TRANSCRIPTS: &str = "fd-shm/tests/ashmem/recorded";
 
 /// What the programs printed, by the programs' names.
 #[derive(Debug)]
 pub(super) struct Outputs(BTreeMap<String, PathBuf>);
 
 impl Outputs {
-    /// Of every example.
+    /// Of every example, and of every script.
     pub(super) fn of_all() -> Result<Self> {
         let sources = examples::sources()?.into_iter();
-        Ok(Self(sources.map(|(name, source)| (name, source.with_extension("out"))).collect()))
+        let mut outputs: BTreeMap<_, _> =
+            sources.map(|(name, source)| (name, source.with_extension("out"))).collect();
+        for entry in fs::read_dir(workspace::root().join(TRANSCRIPTS)).context(TRANSCRIPTS)? {
+            let path = entry?.path();
+            let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+            outputs.insert(name, path);
+        }
+        Ok(Self(outputs))
     }
 }
 
@@ -130,6 +141,7 @@ mod tests {
             ("| a | b | \"One file: no\" in `fd_09_one_label` |", true),
             ("| a | b | \"One file: yes\" in `fd_09_one_label` |", false),
             ("| a | b | \"One file: no\" |", false),
+            ("| a | b | \"A pin r 3p 1p -> WAS PURGED\" in `ranges_merged_inherit_the_flag` |", true),
             ("| a | b | `fd_09_one_label` |\n| c | d | the line \"One file: no\" |", true),
             (
                 "| a | b | [there](ashmem-and-memfd.md#one-step-left-out): \"two additions of 1 make 1\" |",

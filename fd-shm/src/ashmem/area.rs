@@ -341,9 +341,8 @@ impl Area {
     /// The ioctl goes through all regions, answers how many pages those had, and is for CAP_SYS_ADMIN (EPERM
     /// for others): a matter of callers, of which a region knows nothing.
     pub fn purge_all(&mut self) -> Vec<Unpinned> {
-        let mut purged: Vec<_> = self.ranges.iter().filter(|range| !range.purged).copied().collect();
-        purged.sort_by_key(|range| range.age);
-        purged.iter().filter_map(|range| self.ranges.mark(range.first, true)).collect()
+        let ranges = self.ranges.by_age();
+        ranges.iter().filter_map(|range| self.ranges.mark(range.first, true)).collect()
     }
 
     /// What is unpinned, by page. The driver shows this to nobody.

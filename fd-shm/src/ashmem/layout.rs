@@ -3,7 +3,7 @@
 //! ```text
 //!  0                            rounded to pages                                             the file's length
 //!  +----------------------------+------------------------------------------+-----------------+
-//!  | data, as long as asked for | 128 bytes, then 16 for each page, and one more, rounded    | length % page |
+//!  | data, as long as asked for | 256 bytes, then 16 for each page, and one more, rounded    | length % page |
 //!  +----------------------------+------------------------------------------+-----------------+
 //! ```
 //!
@@ -13,7 +13,7 @@
 use rustix::param::page_size;
 
 /// Up to the records: the head, and room for a change that is under way.
-pub(super) const RECORDS: usize = 128;
+pub(super) const RECORDS: usize = 256;
 
 /// The length of a record.
 pub(super) const RECORD: usize = 16;

@@ -42,4 +42,4 @@ pub use ranges::Unpinned;
 pub use region::{Pinning, Region};
 pub use shared_memory::{SharedBuffer, SharedMemory};
 pub use shrinker::{Freed, Purged, Shrinker};
-pub(crate) use table::Head as PinTable;
+pub(crate) use table::{Head as PinTable, RECENT};

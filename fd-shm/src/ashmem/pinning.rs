@@ -38,7 +38,7 @@ impl Region {
             }
             Keeper::Holders(layout) => {
                 let (first, end) = pages(&call, offset, len, layout)?;
-                self.inside(layout, |inside| inside.pin(first, end)).map(Pin::from)
+                self.inside(&call, layout, |inside| inside.pin(first, end)).map(Pin::from)
             }
         }
     }
@@ -61,7 +61,7 @@ impl Region {
             }
             Keeper::Holders(layout) => {
                 let (first, end) = pages(&call, offset, len, layout)?;
-                self.inside(layout, |inside| inside.unpin(first, end))
+                self.inside(&call, layout, |inside| inside.unpin(first, end))
             }
         }
     }
@@ -82,7 +82,8 @@ impl Region {
             }
             Keeper::Holders(layout) => {
                 let (first, end) = pages(&call, offset, len, layout)?;
-                let unpinned = self.inside(layout, |inside| Ok(inside.ranges().is_unpinned(first, end)))?;
+                let unpinned =
+                    self.inside(&call, layout, |inside| Ok(inside.ranges().is_unpinned(first, end)))?;
                 Ok(if unpinned { PinStatus::Unpinned } else { PinStatus::Pinned })
             }
         }
@@ -95,7 +96,7 @@ impl Region {
     ///
     /// Those of [`pin`](Self::pin).
     pub fn unpinned(&self) -> Result<Vec<Unpinned>> {
-        self.kept(Vec::new(), |inside| Ok(inside.ranges().iter().copied().collect()))
+        self.kept("unpinned()", Vec::new(), |inside| Ok(inside.ranges().iter().copied().collect()))
     }
 
     /// The range that is purged next: of those that still have their memory, the one unpinned first.
@@ -104,7 +105,7 @@ impl Region {
     ///
     /// Those of [`pin`](Self::pin).
     pub fn oldest(&self) -> Result<Option<Unpinned>> {
-        self.kept(None, |inside| Ok(inside.ranges().oldest()))
+        self.kept("oldest()", None, |inside| Ok(inside.ranges().oldest()))
     }
 
     /// Purges the [`oldest`](Self::oldest) unpinned range: its memory goes back to the system, its pages read as
@@ -114,7 +115,7 @@ impl Region {
     ///
     /// Those of [`pin`](Self::pin).
     pub fn evict_one(&self) -> Result<Option<Unpinned>> {
-        self.kept(None, |inside| {
+        self.kept("evict_one()", None, |inside| {
             let oldest = inside.ranges().oldest();
             oldest.map(|range| inside.purge(range)).transpose()
         })
@@ -133,25 +134,32 @@ impl Region {
         if self.pinning() == Pinning::Driver {
             return self.driver("purge_all()", |device| device.purge_all_caches());
         }
-        self.kept(0, |inside| {
-            let mut pages = 0;
-            while let Some(range) = inside.ranges().oldest() {
-                pages += inside.purge(range)?.pages() as usize;
-            }
-            Ok(pages)
+        self.kept("purge_all()", 0, |inside| {
+            let ranges = inside.ranges().by_age();
+            ranges.into_iter().map(|range| Ok(inside.purge(range)?.pages() as usize)).sum()
         })
     }
 
     /// An operation on the pins, or `without` for a region that keeps none itself.
-    fn kept<R>(&self, without: R, operation: impl FnOnce(&mut Inside<'_>) -> Result<R>) -> Result<R> {
+    fn kept<R>(
+        &self,
+        call: &str,
+        without: R,
+        operation: impl FnOnce(&mut Inside<'_>) -> Result<R>,
+    ) -> Result<R> {
         match self.fd.keeper() {
-            Keeper::Holders(layout) => self.inside(layout, operation),
+            Keeper::Holders(layout) => self.inside(&|| call.to_owned(), layout, operation),
             Keeper::Nobody | Keeper::Driver => Ok(without),
         }
     }
 
     /// Runs an operation under the region's lock.
-    fn inside<R>(&self, layout: Layout, operation: impl FnOnce(&mut Inside<'_>) -> Result<R>) -> Result<R> {
+    fn inside<R>(
+        &self,
+        call: &impl Fn() -> String,
+        layout: Layout,
+        operation: impl FnOnce(&mut Inside<'_>) -> Result<R>,
+    ) -> Result<R> {
         // A thread that panicked inside has left nothing half done that the next operation would not see.
         let mut ours = self.pins.lock().unwrap_or_else(PoisonError::into_inner);
         if ours.as_ref().is_some_and(Pins::is_forked) {
@@ -161,7 +169,7 @@ impl Region {
             Some(pins) => pins,
             none => none.insert(Pins::open(self.as_fd(), layout)?),
         };
-        pins.inside(self.as_fd(), operation)
+        pins.inside(self.as_fd(), operation).map_err(|refused| refused.of(|| format!("Region::{}", call())))
     }
 }
 

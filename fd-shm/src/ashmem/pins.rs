@@ -61,7 +61,8 @@ impl Pins {
         self.party.is_forked()
     }
 
-    /// Runs an operation under the lock, on what the table says now.
+    /// Runs an operation under the lock, on what the table says now. Which call it is for, the caller adds to an
+    /// error.
     pub(super) fn inside<R>(
         &mut self,
         fd: BorrowedFd<'_>,
@@ -70,15 +71,22 @@ impl Pins {
         // Asked each time: what was mapped before the seal can still be written, but not purged.
         let seals = seals::get(fd)?;
         if seals.contains(Seals::WRITE) || seals.contains(Seals::FUTURE_WRITE) {
-            return Err(Error::refused("the table of pins", Kind::Sealed, SEALED));
+            return Err(Error::refused(String::new(), Kind::Sealed, SEALED));
         }
         let Self { party, table, ranges, generation, layout } = self;
         let locked = party.lock(&table.head().lock, PATIENCE)?;
         table.finish()?;
-        if *generation != Some(table.generation()) {
-            *generation = None;
-            *ranges = table.read()?;
-            *generation = Some(table.generation());
+        let now = table.generation();
+        if *generation != Some(now) {
+            // Until it is read, what we have is not what is there.
+            let caught_up = match generation.take() {
+                Some(since) => table.catch_up(ranges, since)?,
+                None => false,
+            };
+            if !caught_up {
+                *ranges = table.read()?;
+            }
+            *generation = Some(now);
         }
         let mut inside = Inside { table, ranges, generation, layout: *layout, fd };
         if locked.owner_died() {

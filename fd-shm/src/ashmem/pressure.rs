@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use nix::errno::Errno;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::fs::{Mode, OFlags};
+use rustix::fs::{FileType, Mode, OFlags, fstat};
 
 use crate::error::{Error, Kind, Meanings, Result};
 
@@ -72,17 +72,27 @@ impl AsFd for PressureTrigger {
     }
 }
 
-/// `poll(trigger, POLLPRI | POLLIN, timeout)` - waits until `trigger` has something to say: whether it has, or
-/// time was over.
+/// `poll(trigger, POLLPRI or POLLIN, timeout)` - waits until `trigger` has something to say: whether it has, or time
+/// was over.
 ///
-/// A trigger of the kernel's says it by POLLPRI; POLLIN is for any other descriptor that stands in its place.
+/// A trigger of the kernel's is a regular file of `/proc` or of a cgroup. Such a file can always be read, so it says
+/// that it has fired by POLLPRI, and POLLIN says nothing. Any other descriptor that stands in its place says it by
+/// being readable.
 pub(super) fn wait(trigger: BorrowedFd<'_>, timeout: Duration) -> Result<bool> {
-    let call = || format!("poll({}, POLLPRI | POLLIN)", trigger.as_raw_fd());
-    let mut polled = [PollFd::from_borrowed_fd(trigger, PollFlags::PRI | PollFlags::IN)];
+    let number = trigger.as_raw_fd();
+    let found =
+        fstat(trigger).map_err(|e| Error::system(format!("fstat({number})"), e.raw_os_error(), &[]))?;
+    let regular = FileType::from_raw_mode(found.st_mode) == FileType::RegularFile;
+    let (fires, name) = if regular { (PollFlags::PRI, "POLLPRI") } else { (PollFlags::IN, "POLLIN") };
+    let call = || format!("poll({number}, {name})");
+    let mut polled = [PollFd::from_borrowed_fd(trigger, fires)];
     let timeout = Timespec::try_from(timeout).ok(); // more seconds than the kernel can count are no limit
-    match poll(&mut polled, timeout.as_ref()) {
+    let answer = poll(&mut polled, timeout.as_ref());
+    let said = polled[0].revents();
+    match answer {
         Ok(0) | Err(rustix::io::Errno::INTR) => Ok(false),
-        Ok(_) if polled[0].revents().intersects(PollFlags::PRI | PollFlags::IN) => Ok(true),
+        // A file of the kernel's whose trigger is gone says POLLPRI as well as POLLERR.
+        Ok(_) if said.contains(fires) && !said.intersects(PollFlags::ERR | PollFlags::NVAL) => Ok(true),
         Ok(_) => Err(Error::refused(call(), Kind::Gone, "what the trigger was set on is gone")),
         Err(e) => Err(Error::system(call(), e.raw_os_error(), &[])),
     }

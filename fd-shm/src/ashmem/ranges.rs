@@ -4,7 +4,7 @@
 //! *slot*, a small number that is its own as long as it lives: where a region writes it down. Every change is
 //! also said as a [`Change`], which is all that has to be written.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A range of pages that nobody has pinned, so that its memory may be taken.
 ///
@@ -97,21 +97,22 @@ impl Change {
 /// * No two overlap, and no two that are empty begin at one page. (They may touch: ashmem merges what
 ///   overlaps, and that alone.)
 /// * Each is stored under its first page.
-/// * Each has another slot, below `slots`; those in `free` are the slots below `slots` that no range has.
+/// * Each has another slot, and `by_slot` says its first page there; `free` has the slots of `by_slot` that say
+///   nothing.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Ranges {
     /// By first page.
     ranges: BTreeMap<u32, Unpinned>,
+    /// The first page of the range in each slot.
+    by_slot: Vec<Option<u32>>,
     /// Slots that were used and are not.
-    free: Vec<u32>,
-    /// One more than the largest slot ever used.
-    slots: u32,
+    free: BTreeSet<u32>,
 }
 
 impl Ranges {
     /// None: everything is pinned.
     pub(super) const fn new() -> Self {
-        Self { ranges: BTreeMap::new(), free: Vec::new(), slots: 0 }
+        Self { ranges: BTreeMap::new(), by_slot: Vec::new(), free: BTreeSet::new() }
     }
 
     /// All of them, by page.
@@ -119,20 +120,31 @@ impl Ranges {
         self.ranges.values()
     }
 
-    /// Adds a range that was written down, whose slot is the next or a later one: whether it overlaps none.
+    /// Adds a range that was written down: whether it overlaps none, and nobody has its slot.
     pub(super) fn restore(&mut self, range: Unpinned) -> bool {
-        let after = self.ranges.range(range.first..).next().is_none_or(|(_, next)| {
-            range.end <= next.first && (range.first, range.end) != (next.first, next.end)
+        let after = self.ranges.range(range.first..).next().is_none_or(|(first, next)| {
+            range.end <= *first && (range.first, range.end) != (next.first, next.end)
         });
         let before =
             self.ranges.range(..range.first).next_back().is_none_or(|(_, last)| last.end <= range.first);
-        if !after || !before || range.slot < self.slots {
+        let slot = range.slot as usize;
+        if !after || !before || self.by_slot.get(slot).is_some_and(Option::is_some) {
             return false;
         }
-        // INVARIANT: overlaps none, as just seen; the slots up to its own are free, and its own is new.
-        self.free.extend(self.slots..range.slot);
-        self.slots = range.slot + 1;
-        self.ranges.insert(range.first, range).is_none()
+        while self.by_slot.len() <= slot {
+            self.add_slot();
+        }
+        self.free.remove(&range.slot);
+        self.put(range);
+        true
+    }
+
+    /// Removes the range in a slot, if there is one.
+    pub(super) fn forget(&mut self, slot: u32) {
+        if let Some(first) = self.by_slot.get(slot as usize).copied().flatten() {
+            self.ranges.remove(&first);
+            self.leave_slot(slot);
+        }
     }
 
     /// The last of those that `first..end` meets.
@@ -208,6 +220,13 @@ impl Ranges {
         self.ranges.values().filter(|range| !range.purged).min_by_key(|range| range.age).copied()
     }
 
+    /// All that still have their memory, the one unpinned first before the others.
+    pub(super) fn by_age(&self) -> Vec<Unpinned> {
+        let mut ranges: Vec<_> = self.ranges.values().filter(|range| !range.purged).copied().collect();
+        ranges.sort_by_key(|range| range.age);
+        ranges
+    }
+
     /// Marks the range that begins at `first` as purged, or as not, and gives it.
     pub(super) fn mark(&mut self, first: u32, purged: bool) -> Option<Unpinned> {
         let range = self.ranges.get_mut(&first)?;
@@ -217,22 +236,37 @@ impl Ranges {
 
     /// Stores a range under its first page.
     fn put(&mut self, range: Unpinned) -> Unpinned {
-        // INVARIANT: the caller has taken out whatever overlapped it, or cut it out of such a one.
+        // INVARIANT: the caller has taken out whatever overlapped it, or cut it out of such a one; and its slot is
+        // new, or was its own before.
         self.ranges.insert(range.first, range);
+        self.by_slot[range.slot as usize] = Some(range.first);
         range
     }
 
     /// A slot that no range has.
     fn new_slot(&mut self) -> u32 {
-        self.free.pop().unwrap_or_else(|| {
-            self.slots += 1;
-            self.slots - 1
-        })
+        if self.free.is_empty() {
+            self.add_slot();
+        }
+        self.free.pop_first().unwrap_or_default()
     }
 
-    /// Gives back the slot of a range that is gone.
+    /// One more slot, which no range has. There are no more than ranges were at a time, and one for each page at
+    /// most.
+    fn add_slot(&mut self) {
+        self.free.extend(u32::try_from(self.by_slot.len()));
+        self.by_slot.push(None);
+    }
+
+    /// Gives back a slot whose range is gone.
+    fn leave_slot(&mut self, slot: u32) {
+        self.by_slot[slot as usize] = None;
+        self.free.insert(slot);
+    }
+
+    /// Gives back the slot of a range that an operation took.
     fn drop_slot(&mut self, slot: u32, change: &mut Change) {
+        self.leave_slot(slot);
         change.gone.push(slot);
-        self.free.push(slot);
     }
 }

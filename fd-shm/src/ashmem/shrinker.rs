@@ -148,8 +148,8 @@ impl Shrinker {
 
     /// Waits until `trigger` fires, and then purges `pages` pages; nothing when `timeout` passes first.
     ///
-    /// The trigger is a [`PressureTrigger`](super::PressureTrigger), or any other descriptor that can be polled:
-    /// what is readable counts as fired, and stays so until it is read.
+    /// The trigger is a [`PressureTrigger`](super::PressureTrigger), which fires once a window at most, or any other
+    /// descriptor that can be polled, a pipe for instance: it fires by being readable, until it is read.
     ///
     /// # Errors
     ///

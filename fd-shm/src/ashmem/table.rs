@@ -8,11 +8,11 @@
 //!  1. the records that it will write, and which pages it is about     (nobody looks at them yet)
 //!  2. pending = 1 + how many                                          (from here on it will be done, by whomever)
 //!  3. the records that are gone, those that are new
-//!  4. generation + 1, pending = 0
+//!  4. which records these were, generation + their number, pending = 0
 //! ```
 //!
 //! Who comes next and finds it pending does 3 and 4 again. A handle that has read the records keeps what they
-//! say as long as the generation stays the same.
+//! say. The generation tells it how many were written since, and if they are few, which: it reads those alone.
 
 use std::os::fd::BorrowedFd;
 use std::sync::atomic::AtomicU32;
@@ -25,14 +25,18 @@ use crate::lock::{SlotWord, reach};
 use crate::mapping::Mapping;
 
 /// Where the tail of the mapping begins in what follows the data.
-const TAIL: usize = 64;
+const TAIL: usize = 192;
+
+/// How many records can be written until who has not looked meanwhile has to read all of them. A power of two, so
+/// that places follow each other when the generation wraps.
+pub(crate) const RECENT: u32 = 32;
 
 /// The words before the records.
 #[repr(C)]
 pub(crate) struct Head {
     /// What the driver's mutex is.
     pub(crate) lock: SlotWord,
-    /// Goes up with each change.
+    /// How many records were ever written; wraps.
     pub(crate) generation: AtomicU32,
     /// How many records may be in use: one more than the largest.
     pub(crate) used: AtomicU32,
@@ -44,6 +48,8 @@ pub(crate) struct Head {
     pub(crate) end: AtomicU32,
     /// Where its records go.
     pub(crate) slots: [AtomicU32; 2],
+    /// Which were written last: each at its number.
+    pub(crate) recent: [AtomicU32; RECENT as usize],
 }
 
 /// The mapped table. Whoever reads or writes it has its lock, as far as peers are honest.
@@ -95,6 +101,35 @@ impl Table {
         Ok(ranges)
     }
 
+    /// Reads what was written since a generation, into what was read then: whether that could be done, and else
+    /// all of it has to be read again.
+    pub(super) fn catch_up(&self, ranges: &mut Ranges, since: u32) -> Result<bool> {
+        let written = self.generation().wrapping_sub(since);
+        if written > RECENT {
+            return Ok(false);
+        }
+        let places = (0..written).map(|place| since.wrapping_add(place) % RECENT);
+        let mut slots: Vec<_> =
+            places.map(|place| self.head().recent[place as usize].load(Relaxed)).collect();
+        slots.sort_unstable();
+        slots.dedup();
+        // All of the old ones first, since the new ones may lie where they were.
+        slots.iter().for_each(|slot| ranges.forget(*slot));
+        for slot in slots {
+            let mut record = [0; RECORD];
+            if slot >= self.layout.records() {
+                return Ok(false);
+            }
+            self.mapping.copy_out(at(slot), &mut record)?;
+            if let Some(range) = decode(slot, &record)
+                && !(self.is_inside(&range) && ranges.restore(range))
+            {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
     /// Writes what an operation changed, so that it is done wholly even if this process is killed meanwhile.
     pub(super) fn write(&self, change: &Change) -> Result<()> {
         let head = self.head();
@@ -119,7 +154,13 @@ impl Table {
             self.keep(range)?;
         }
         reach("all is written, the change is pending");
-        self.done();
+        let kept = change.kept.iter().flatten().map(|range| &range.slot);
+        let mut generation = self.generation();
+        for slot in change.gone.iter().chain(kept) {
+            head.recent[(generation % RECENT) as usize].store(*slot, Relaxed);
+            generation = generation.wrapping_add(1);
+        }
+        self.done(generation);
         Ok(())
     }
 
@@ -152,14 +193,15 @@ impl Table {
             }
         }
         new.iter().try_for_each(|range| self.keep(range))?;
-        self.done();
+        // Which were written before the death, nobody knows: everybody reads all.
+        self.done(self.generation().wrapping_add(RECENT + 1));
         Ok(())
     }
 
     /// Nothing is under way any more.
-    fn done(&self) {
+    fn done(&self, generation: u32) {
         let head = self.head();
-        head.generation.store(self.generation().wrapping_add(1), Release);
+        head.generation.store(generation, Release);
         head.pending.store(0, Release);
     }
 
@@ -177,8 +219,9 @@ impl Table {
 
     /// Whether a range has its place in this region, and its record in this table.
     fn is_inside(&self, range: &Unpinned) -> bool {
-        // One record more than pages.
-        range.first <= range.end && range.end < self.layout.records() && range.slot < self.layout.records()
+        let pages = self.layout.records() - 1;
+        let empty_at_the_end = (range.first, range.end) == (pages, pages);
+        (range.first < range.end || empty_at_the_end) && range.end <= pages && range.slot <= pages
     }
 }
 
@@ -206,8 +249,8 @@ fn decode(slot: u32, record: &[u8]) -> Option<Unpinned> {
     (end != 0).then_some(Unpinned { first, end, purged: age & 1 == 1, age: age >> 1, slot })
 }
 
-/// The error of a table that no honest process leaves.
+/// The error of a table that no honest process leaves; whose call it was, the caller adds.
 fn damaged(what: String) -> Error {
     let text = format!("what the region says of its pins makes no sense ({what}): a peer wrote over it");
-    Error::refused("the table of pins", Kind::Damaged, text)
+    Error::refused(String::new(), Kind::Damaged, text)
 }

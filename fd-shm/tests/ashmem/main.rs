@@ -6,11 +6,15 @@
 //! with `BLESS=1` it records them.
 
 mod answer;
-mod driver;
+mod device;
+mod differences;
+mod holder;
 mod mistakes;
+mod pressure;
 mod process;
 mod random;
 mod raw;
+mod region;
 mod script;
 mod stage;
 mod world;
@@ -23,14 +27,17 @@ use std::sync::{Mutex, PoisonError};
 use std::{env, fs};
 
 use answer::Answer;
-use driver::Driver;
+use fd_shm::ashmem::Device;
+use holder::Holder;
 use mistakes::{MISTAKES, Wrong};
 use process::Troupe;
+use region::{OverDriver, OverMemfd};
 use script::Step;
 use world::World;
 
-/// The driver purges the regions of all processes at once, so that one script is played on it at a time.
-static DRIVER: Mutex<()> = Mutex::new(());
+/// Scripts are played by real processes one at a time: the driver purges the regions of all of them at once, and a
+/// process that another test forks in between would hold what this one closes.
+static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 
 /// Where the scripts and records are: `DATA` says so where this crate's folder is not.
 fn folder(name: &str) -> PathBuf {
@@ -63,6 +70,12 @@ fn recorded(name: &str) -> String {
         .unwrap_or_else(|error| panic!("{name} is not recorded ({error}): BLESS=1 .ci/real-kernel/ashmem"))
 }
 
+/// The recorded answers to each step.
+fn recorded_answers(name: &str) -> Vec<Answer> {
+    let answer = |line: &str| line.split_once("-> ").expect("an answer").1.to_owned();
+    recorded(name).lines().map(answer).collect()
+}
+
 /// Fails with all scripts that did not give what is recorded.
 fn compare(who: &str, play: impl Fn(&[Step]) -> Vec<Answer>) {
     let mut wrong = String::new();
@@ -75,13 +88,17 @@ fn compare(who: &str, play: impl Fn(&[Step]) -> Vec<Answer>) {
     assert!(wrong.is_empty(), "{wrong}");
 }
 
-/// Whether there is a driver to ask; says on the real standard error when there is none.
+/// Says on the real standard error what was not done, and why.
+fn skip(what: &str, reason: &str) {
+    use std::io::Write;
+    writeln!(std::io::stderr(), "{what}: skipped: {reason}").expect("standard error");
+}
+
+/// Whether there is a driver to ask.
 fn driver_is_here(test: &str) -> bool {
     let here = Path::new("/dev/ashmem").exists();
     if !here {
-        use std::io::Write;
-        let reason = "this kernel has no /dev/ashmem; .ci/real-kernel/ashmem boots one that has";
-        writeln!(std::io::stderr(), "{test}: skipped: {reason}").expect("standard error");
+        skip(test, "this kernel has no /dev/ashmem; .ci/real-kernel/ashmem boots one that has");
     }
     here
 }
@@ -96,17 +113,54 @@ fn the_driver_answers_as_it_did() {
     if !driver_is_here("the_driver_answers_as_it_did") {
         return;
     }
-    let _alone = DRIVER.lock().unwrap_or_else(PoisonError::into_inner);
+    let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
     if env::var_os("BLESS").is_some() {
         let results = PathBuf::from(env::var_os("RESULTS").expect("where to put the records"));
         for (name, steps) in scripts() {
             println!("{name}");
-            let answers = stage::play(&mut Troupe::<Driver>::new(), &steps);
+            let answers = stage::play(&mut Troupe::<Holder<Device>>::new(), &steps);
             fs::write(results.join(format!("{name}.txt")), transcript(&steps, &answers)).expect("written");
         }
         return;
     }
-    compare("the driver now", |steps| stage::play(&mut Troupe::<Driver>::new(), steps));
+    compare("the driver now", |steps| stage::play(&mut Troupe::<Holder<Device>>::new(), steps));
+}
+
+#[test]
+fn a_region_answers_as_the_driver_did_but_for_what_is_listed() {
+    let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut scripts = scripts();
+    scripts.retain(|(_, script)| differences::is_for_a_region(script));
+    for (name, _) in scripts.iter().filter(|(_, script)| !differences::can_be_played(script)) {
+        skip(name, "only root can become somebody else");
+    }
+    let play = |script: &[Step]| stage::play(&mut Troupe::<Holder<OverMemfd>>::new(), script);
+    differences::compare(&scripts, play).unwrap_or_else(|wrong| panic!("{wrong}"));
+}
+
+#[test]
+fn a_region_of_the_driver_answers_as_the_driver_did() {
+    if !driver_is_here("a_region_of_the_driver_answers_as_the_driver_did") {
+        return;
+    }
+    let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+    let play = |script: &[Step]| stage::play(&mut Troupe::<Holder<OverDriver>>::new(), script);
+    differences::compare_over_the_driver(&scripts(), play).unwrap_or_else(|wrong| panic!("{wrong}"));
+}
+
+#[test]
+fn a_region_answers_random_scripts_as_the_state_machine_does() {
+    let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+    let seed = number("SEED").unwrap_or_else(|| RandomState::new().hash_one(0));
+    let model = |script: &[Step]| stage::play(&mut World::default(), &random::for_one_region(script));
+    let region = |script: &[Step]| {
+        stage::play(&mut Troupe::<Holder<OverMemfd>>::new(), &random::for_one_region(script))
+    };
+    if let Some(script) = random::disagreement(seed, 200, [&model, &region], &|_| ()) {
+        let kept = random::for_one_region(&script);
+        let (model, region) = (transcript(&kept, &model(&script)), transcript(&kept, &region(&script)));
+        panic!("SEED={seed}: the state machine:\n{model}a region:\n{region}");
+    }
 }
 
 /// A number out of the environment.
@@ -149,7 +203,7 @@ fn random_scripts_are_answered_alike() {
     if !driver_is_here("random_scripts_are_answered_alike") {
         return;
     }
-    let _alone = DRIVER.lock().unwrap_or_else(PoisonError::into_inner);
+    let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
     let seed = number("SEED").unwrap_or_else(|| RandomState::new().hash_one(0));
     let cases = number("CASES").map_or(2000, |cases| u32::try_from(cases).expect("CASES is no such number"));
     println!("SEED={seed} CASES={cases}");
@@ -162,7 +216,7 @@ fn random_scripts_are_answered_alike() {
         }
     };
     let model = |script: &[Step]| stage::play(&mut World::default(), script);
-    let driver = |script: &[Step]| stage::play(&mut Troupe::<Driver>::new(), script);
+    let driver = |script: &[Step]| stage::play(&mut Troupe::<Holder<Device>>::new(), script);
     if let Some(script) = random::disagreement(seed, cases, [&model, &driver], &seen) {
         let (model, driver) = (transcript(&script, &model(&script)), transcript(&script, &driver(&script)));
         panic!("SEED={seed}: the state machine:\n{model}the driver:\n{driver}");
@@ -181,6 +235,16 @@ fn a_wrong_world_is_found_out() {
         println!("{}:\n{found}", mistake.0);
         assert!(script.len() <= 8, "{}: no shorter than this:\n{found}", mistake.0);
     }
+}
+
+#[test]
+fn every_record_has_its_script() {
+    let records = fs::read_dir(folder("recorded")).expect("a folder of records");
+    let mut records: Vec<_> = records.map(|entry| entry.expect("an entry").file_name()).collect();
+    records.sort();
+    let names: Vec<_> = scripts().into_iter().map(|(name, _)| format!("{name}.txt")).collect();
+    let records: Vec<_> = records.iter().map(|name| name.to_string_lossy().into_owned()).collect();
+    assert_eq!(records, names);
 }
 
 #[test]

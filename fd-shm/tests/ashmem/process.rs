@@ -25,8 +25,8 @@ pub(crate) trait Player: Default {
     /// A descriptor of the actor's, to be sent to another.
     fn give(&self, fd: &str) -> Option<BorrowedFd<'_>>;
 
-    /// A descriptor that another has sent.
-    fn take(&mut self, name: &str, fd: OwnedFd);
+    /// A descriptor that another has sent: what the actor says to it.
+    fn take(&mut self, name: &str, fd: OwnedFd) -> Answer;
 }
 
 /// Room for the longest line, and for the longest answer: a name of 255 bytes, or all bytes that were written.
@@ -172,10 +172,7 @@ fn perform<P: Player>(player: &mut P, socket: &mut UnixStream, line: &str, fd: O
             Some(pid) => say(socket, &pid.to_string(), None),
             None => *socket = theirs.into(),
         },
-        (Call::Send { name, .. }, Some(fd)) => {
-            player.take(&name, fd);
-            say(socket, answer::OK, None);
-        }
+        (Call::Send { name, .. }, Some(fd)) => say(socket, &player.take(&name, fd), None),
         (Call::Send { fd, .. }, None) => match player.give(&fd) {
             Some(given) => say(socket, answer::OK, Some(given)),
             None => say(socket, &answer::no(&fd), None),

@@ -182,6 +182,38 @@ pub(crate) fn scripts(seed: u64, cases: u32) -> Vec<Vec<Step>> {
     (0..cases).map(|_| script()).collect()
 }
 
+/// What is left of a script for a region that is there from the start, of a memory file: one region, mapped whole, and
+/// nothing that is listed as different.
+pub(crate) fn for_one_region(script: &[Step]) -> Vec<Step> {
+    let whole = bytes(pages(PAGES));
+    let beginning = format!("A create r \"notes\" {whole}\nA mmap m r {whole} rw- shared");
+    let beginning = crate::script::parse(&beginning).expect("steps");
+    let kept = script.iter().filter_map(|step| {
+        let call = match &step.call {
+            Call::Pin { range: Some(_), .. }
+            | Call::Ask { ask: Ask::Purge | Ask::GetSize | Ask::GetName | Ask::Close, .. }
+            | Call::Load { .. }
+            | Call::Store { .. }
+            | Call::Munmap { .. }
+            | Call::Dup { .. }
+            | Call::Send { .. }
+            | Call::Fork { .. }
+            | Call::Die => step.call.clone(),
+            Call::Mmap { map, fd, .. } => Call::Mmap {
+                map: map.clone(),
+                fd: fd.clone(),
+                len: pages(PAGES),
+                prot: Prot::from_bits(3),
+                shared: true,
+                at: 0,
+            },
+            _ => return None,
+        };
+        Some(Step { actor: step.actor, call })
+    });
+    beginning.into_iter().chain(kept).collect()
+}
+
 /// Plays random scripts with two worlds until they disagree: the shortest script found on which they do.
 ///
 /// `seen` is told of each script on which they agreed.

@@ -2,10 +2,13 @@
 
 #![allow(unsafe_code)]
 
-use std::ffi::{c_int, c_ulong};
+use std::ffi::{c_int, c_ulong, c_void};
+use std::ops::Range;
 use std::os::fd::{AsFd, AsRawFd, RawFd};
+use std::ptr;
 
-use fd_shm::ashmem::Errno;
+use fd_shm::ashmem::{Errno, Prot};
+use rustix::mm::{Advice, MapFlags, MprotectFlags, ProtFlags};
 
 use crate::answer::{SIGBUS, SIGSEGV};
 
@@ -20,6 +23,44 @@ pub(crate) mod request {
     /// Android's own kernels have it.
     pub(crate) const GET_FILE_ID: c_ulong = 0x8008_770b;
     pub(crate) const UNKNOWN: c_ulong = 0x7763;
+}
+
+/// A mapping of whatever a descriptor stands for: an address, and nothing proved about what lies there.
+pub(crate) struct Map {
+    address: *mut c_void,
+    len: usize,
+}
+
+impl Map {
+    /// `mmap`, at an address of the kernel's choice.
+    pub(crate) fn new(fd: impl AsFd, len: usize, prot: Prot, shared: bool, at: u64) -> Result<Self, Errno> {
+        let prot = ProtFlags::from_bits_retain(prot.bits());
+        let flags = if shared { MapFlags::SHARED } else { MapFlags::PRIVATE };
+        // SAFETY: replaces nothing that this process has.
+        let mapped = unsafe { rustix::mm::mmap(ptr::null_mut(), len, prot, flags, fd, at) };
+        mapped.map(|address| Self { address, len }).map_err(|errno| Errno::from_raw(errno.raw_os_error()))
+    }
+
+    /// From where to where it was asked for.
+    pub(crate) fn address(&self) -> Range<usize> {
+        self.address as usize..self.address as usize + self.len
+    }
+
+    /// `mprotect` of all of it.
+    pub(crate) fn protect(&self, prot: Prot) -> Result<(), Errno> {
+        let prot = MprotectFlags::from_bits_retain(prot.bits());
+        // SAFETY: our own mapping, of which no reference is ever made.
+        let done = unsafe { rustix::mm::mprotect(self.address, self.len, prot) };
+        done.map_err(|errno| Errno::from_raw(errno.raw_os_error()))
+    }
+}
+
+impl Drop for Map {
+    fn drop(&mut self) {
+        // SAFETY: mapped by `new` with this length, and unmapped here alone.
+        let done = unsafe { rustix::mm::munmap(self.address, self.len) };
+        debug_assert!(done.is_ok(), "a mapping of ours can be unmapped");
+    }
 }
 
 /// `fork` - the child's pid for the parent, and nothing for the child.
@@ -107,4 +148,20 @@ fn signal_of(touch: impl FnOnce()) -> &'static str {
         Some(libc::SIGSEGV) => SIGSEGV,
         other => panic!("the kernel's copy failed, and our own ended with {other:?}"),
     }
+}
+
+/// Touches all pages of an area again and again, and lets the kernel take each `piece` as soon as it is done with.
+pub(crate) fn touch_and_release(area: usize, piece: usize) -> ! {
+    let (prot, flags) = (ProtFlags::READ | ProtFlags::WRITE, MapFlags::PRIVATE);
+    // SAFETY: replaces nothing that this process has.
+    let start = unsafe { rustix::mm::mmap_anonymous(ptr::null_mut(), area, prot, flags) }.expect("addresses");
+    for at in (0..area).step_by(piece).cycle() {
+        // SAFETY: in the area.
+        let piece_at = unsafe { start.cast::<u8>().add(at) };
+        // SAFETY: likewise, and all of it; no reference to it is made.
+        unsafe { ptr::write_bytes(piece_at, 1, piece) };
+        // SAFETY: nobody reads what was written.
+        unsafe { rustix::mm::madvise(piece_at.cast(), piece, Advice::LinuxFree) }.expect("MADV_FREE");
+    }
+    unreachable!("a cycle has no end")
 }

@@ -1,10 +1,10 @@
-//! One process's part in a script, played on the real `/dev/ashmem`.
+//! One process's part in a script: its descriptors, whatever is behind them, and its mappings.
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
-use fd_shm::ashmem::{Device, DeviceMapping, Errno, PAGE, Prot};
+use fd_shm::ashmem::{Errno, PAGE, Prot};
 use rustix::fs::{FallocateFlags, FileType, Mode, OFlags, SeekFrom};
 use rustix::process::Uid;
 
@@ -13,17 +13,51 @@ use crate::process::Player;
 use crate::raw;
 use crate::script::{Ask, Call, NameOperand, PinCall, Whence};
 
-/// What the actor has, by its own names.
-#[derive(Default)]
-pub(crate) struct Driver {
-    fds: BTreeMap<String, Device>,
+/// What a descriptor stands for: a region of the driver's, or one of this crate's. What the kernel answers for every
+/// file is not asked here.
+pub(crate) trait Handle: AsFd + Sized {
+    /// A region without name and size.
+    fn open() -> Result<Self, Answer>;
+
+    fn create(name: &str, size: u64) -> Result<Self, Answer>;
+
+    /// From a descriptor that was duplicated, received or opened by its path.
+    fn from_fd(fd: OwnedFd) -> Result<Self, Answer>;
+
+    fn set_name(&self, name: &NameOperand) -> Answer;
+
+    fn set_size(&self, size: u64) -> Answer;
+
+    fn set_mask(&self, mask: Prot) -> Answer;
+
+    fn pin(&self, call: PinCall, range: Option<(u32, u32)>) -> Answer;
+
+    fn name(&self) -> Answer;
+
+    fn size(&self) -> Answer;
+
+    fn mask(&self) -> Answer;
+
+    fn purge_all(&self) -> Answer;
+
+    /// An ioctl that is not among these.
+    fn ioctl(&self, ask: Ask) -> Answer;
+}
+
+/// What an actor has, by its own names.
+pub(crate) struct Holder<H> {
+    fds: BTreeMap<String, H>,
     maps: BTreeMap<String, Mapped>,
 }
 
+impl<H> Default for Holder<H> {
+    fn default() -> Self {
+        Self { fds: BTreeMap::new(), maps: BTreeMap::new() }
+    }
+}
+
 struct Mapped {
-    map: DeviceMapping,
-    /// Rounded up to pages.
-    len: u64,
+    map: raw::Map,
     /// As it was last asked for.
     prot: Prot,
 }
@@ -33,12 +67,13 @@ fn plain<T>(answer: rustix::io::Result<T>) -> Result<T, Errno> {
     answer.map_err(|errno| Errno::from_raw(errno.raw_os_error()))
 }
 
+/// The same, where only the refusal is of interest.
 fn refused<T>(answer: rustix::io::Result<T>) -> Answer {
     answer::of(plain(answer).map(drop))
 }
 
-impl Driver {
-    fn device(&self, fd: &str) -> Result<&Device, Answer> {
+impl<H: Handle> Holder<H> {
+    fn handle(&self, fd: &str) -> Result<&H, Answer> {
         self.fds.get(fd).ok_or_else(|| answer::no(fd))
     }
 
@@ -48,60 +83,33 @@ impl Driver {
 
     /// Where a byte of a mapping is, if it is in it.
     fn address(&self, map: &str, at: u64) -> Result<usize, Answer> {
-        let Mapped { map, len, .. } = self.map(map)?;
-        if at >= *len {
-            return Err(answer::OUTSIDE.to_owned());
-        }
-        Ok(map.address() as usize + usize::try_from(at).expect("an offset in a mapping"))
-    }
-
-    fn pin(&self, call: PinCall, fd: &str, range: Option<(u32, u32)>) -> Result<Answer, Answer> {
-        let device = self.device(fd)?;
-        let Some((offset, len)) = range else {
-            let request = match call {
-                PinCall::Pin => raw::request::PIN,
-                PinCall::Unpin => raw::request::UNPIN,
-                PinCall::Status => raw::request::GET_PIN_STATUS,
-            };
-            return Ok(answer::of(raw::ioctl_nowhere(device, request)));
-        };
-        Ok(match call {
-            PinCall::Pin => answer::of(device.pin(offset, len)),
-            PinCall::Unpin => answer::of(device.unpin(offset, len)),
-            PinCall::Status => answer::of(device.pin_status(offset, len)),
-        })
-    }
-
-    fn set_name(&self, fd: &str, name: &NameOperand) -> Result<Answer, Answer> {
-        let device = self.device(fd)?;
-        Ok(answer::of(match name {
-            NameOperand::Text(name) => device.set_name(name.as_bytes()),
-            NameOperand::Long(times) => device.set_name(&vec![b'x'; *times as usize]),
-            NameOperand::Nowhere => raw::ioctl_nowhere(device, raw::request::SET_NAME),
-        }))
+        let place = self.map(map)?.map.address();
+        let at = usize::try_from(at).ok().filter(|at| *at < place.len().next_multiple_of(PAGE));
+        at.map(|at| place.start + at).ok_or_else(|| answer::OUTSIDE.to_owned())
     }
 
     fn ask(&mut self, ask: Ask, fd: &str) -> Result<Answer, Answer> {
-        let device = self.device(fd)?;
+        let handle = self.handle(fd)?;
         Ok(match ask {
-            Ask::GetName => answer::of(device.name().map(|name| answer::name(&name))),
-            Ask::GetSize => answer::of(device.size().map(|size| size as u64)),
-            Ask::GetMask => answer::of(device.prot_mask().map(|mask| mask.to_string())),
-            Ask::Purge => answer::of(device.purge_all_caches().map(|pages| answer::purged(pages as u64))),
-            Ask::FileId => answer::of(raw::ioctl_nowhere(device, raw::request::GET_FILE_ID)),
-            Ask::Unknown => answer::of(raw::ioctl_nowhere(device, raw::request::UNKNOWN)),
-            Ask::Write => refused(rustix::io::write(device, b"text")),
-            Ask::WriteAt => refused(rustix::io::pwrite(device, b"text", 0)),
-            Ask::Truncate => refused(rustix::fs::ftruncate(device, 0)),
-            Ask::Allocate => refused(rustix::fs::fallocate(device, FallocateFlags::empty(), 0, 1)),
-            Ask::Stat => answer::of(plain(rustix::fs::fstat(device)).map(|found| {
-                let kind = FileType::from_raw_mode(found.st_mode);
-                let kind =
-                    if kind == FileType::CharacterDevice { "character device" } else { "something else" };
-                format!("{kind}, size {}", found.st_size)
-            })),
+            Ask::GetName => handle.name(),
+            Ask::GetSize => handle.size(),
+            Ask::GetMask => handle.mask(),
+            Ask::Purge => handle.purge_all(),
+            Ask::FileId | Ask::Unknown => handle.ioctl(ask),
+            Ask::Write => refused(rustix::io::write(handle, b"text")),
+            Ask::WriteAt => refused(rustix::io::pwrite(handle, b"text", 0)),
+            Ask::Truncate => refused(rustix::fs::ftruncate(handle, 0)),
+            Ask::Allocate => refused(rustix::fs::fallocate(handle, FallocateFlags::empty(), 0, 1)),
+            Ask::Stat => {
+                answer::of(plain(rustix::fs::fstat(handle)).map(|found| {
+                    match FileType::from_raw_mode(found.st_mode) {
+                        FileType::CharacterDevice => format!("character device, size {}", found.st_size),
+                        _ => "a file with a size".to_owned(),
+                    }
+                }))
+            }
             Ask::Link => {
-                let link = fs::read_link(format!("/proc/self/fd/{}", device.as_fd().as_raw_fd()));
+                let link = fs::read_link(format!("/proc/self/fd/{}", handle.as_fd().as_raw_fd()));
                 link.expect("a link for each descriptor").display().to_string()
             }
             Ask::Close => {
@@ -120,12 +128,10 @@ impl Driver {
         shared: bool,
         at: u64,
     ) -> Result<Answer, Answer> {
-        let device = self.device(fd)?;
-        let bytes = usize::try_from(len).map_err(|_| "a length beyond this machine's".to_owned())?;
-        Ok(answer::of(device.mmap(bytes, prot, shared, at).map(|mapped| {
-            let mapped =
-                Mapped { map: mapped, len: len.next_multiple_of(PAGE as u64), prot: prot & Prot::ALL };
-            self.maps.insert(map.to_owned(), mapped);
+        let len = usize::try_from(len).map_err(|_| "a length beyond this machine's".to_owned())?;
+        let mapped = raw::Map::new(self.handle(fd)?.as_fd(), len, prot, shared, at);
+        Ok(answer::of(mapped.map(|mapped| {
+            self.maps.insert(map.to_owned(), Mapped { map: mapped, prot: prot & Prot::ALL });
         })))
     }
 
@@ -149,7 +155,7 @@ impl Driver {
 
     /// The line that holds the mapping's address. (A line may hold its neighbours too.)
     fn line(&self, map: &str) -> Result<Answer, Answer> {
-        let address = self.map(map)?.map.address() as usize;
+        let address = self.map(map)?.map.address().start;
         let lines = fs::read_to_string("/proc/self/maps").expect("maps");
         let hexadecimal = |digits| u64::from_str_radix(digits, 16).expect("an address");
         for line in lines.lines() {
@@ -169,12 +175,12 @@ impl Driver {
 
     /// `read`, and where in the file it was.
     fn read(&self, fd: &str, len: u64) -> Result<Answer, Answer> {
-        let device = self.device(fd)?;
+        let handle = self.handle(fd)?;
         let mut buffer =
             vec![0; usize::try_from(len).map_err(|_| "a length beyond this machine's".to_owned())?];
-        Ok(answer::of(plain(rustix::io::read(device, &mut buffer)).map(|got| {
+        Ok(answer::of(plain(rustix::io::read(handle, &mut buffer)).map(|got| {
             // Only what was read can be sought in.
-            let end = if got > 0 { rustix::fs::tell(device).expect("a place in the file") } else { 0 };
+            let end = if got > 0 { rustix::fs::tell(handle).expect("a place in the file") } else { 0 };
             let from = end - got as u64;
             let set: Vec<_> =
                 (from..).zip(buffer[..got].iter().copied()).filter(|(_, byte)| *byte != 0).collect();
@@ -190,46 +196,39 @@ impl Driver {
             Whence::Data => SeekFrom::Data(offset.cast_unsigned()),
             Whence::Hole => SeekFrom::Hole(offset.cast_unsigned()),
         };
-        Ok(answer::of(plain(rustix::fs::seek(self.device(fd)?, to))))
+        Ok(answer::of(plain(rustix::fs::seek(self.handle(fd)?, to))))
     }
 
-    fn open(&mut self, fd: &str) -> &Device {
-        let device = Device::open().expect("the device");
-        self.fds.insert(fd.to_owned(), device);
-        &self.fds[fd]
+    /// Gives a region its name, or says why there is none.
+    fn keep(&mut self, fd: &str, made: Result<H, Answer>) -> Answer {
+        match made {
+            Ok(handle) => {
+                self.fds.insert(fd.to_owned(), handle);
+                answer::OK.to_owned()
+            }
+            Err(refused) => refused,
+        }
     }
 
     fn duplicate(&mut self, to: &str, fd: &str) -> Result<Answer, Answer> {
-        let device = self.device(fd)?;
-        let twin = device.as_fd().try_clone_to_owned().expect("a free descriptor");
-        self.take(to, twin);
-        Ok(answer::OK.to_owned())
+        let twin = self.handle(fd)?.as_fd().try_clone_to_owned().expect("a free descriptor");
+        Ok(self.take(to, twin))
     }
 
     fn reopen(&mut self, to: &str, fd: &str) -> Result<Answer, Answer> {
-        let path = format!("/proc/self/fd/{}", self.device(fd)?.as_fd().as_raw_fd());
-        let opened = rustix::fs::open(path, OFlags::RDWR | OFlags::CLOEXEC, Mode::empty());
-        Ok(answer::of(plain(opened).map(|opened| self.take(to, opened))))
+        let path = format!("/proc/self/fd/{}", self.handle(fd)?.as_fd().as_raw_fd());
+        let opened = plain(rustix::fs::open(path, OFlags::RDWR | OFlags::CLOEXEC, Mode::empty()));
+        Ok(opened.map_or_else(|errno| answer::of::<()>(Err(errno)), |opened| self.take(to, opened)))
     }
 
     fn answer(&mut self, call: &Call) -> Result<Answer, Answer> {
         match call {
-            Call::Open { fd } => {
-                self.open(fd);
-                Ok(answer::OK.to_owned())
-            }
-            Call::Create { fd, name, size } => {
-                let device = self.open(fd);
-                let size = usize::try_from(*size).expect("a size of this machine's");
-                Ok(answer::of(device.set_name(name.as_bytes()).and_then(|()| device.set_size(size))))
-            }
-            Call::SetName { fd, name } => self.set_name(fd, name),
-            Call::SetSize { fd, size } => {
-                let size = usize::try_from(*size).expect("a size of this machine's");
-                Ok(answer::of(self.device(fd)?.set_size(size)))
-            }
-            Call::SetMask { fd, mask } => Ok(answer::of(self.device(fd)?.set_prot_mask(*mask))),
-            Call::Pin { call, fd, range } => self.pin(*call, fd, *range),
+            Call::Open { fd } => Ok(self.keep(fd, H::open())),
+            Call::Create { fd, name, size } => Ok(self.keep(fd, H::create(name, *size))),
+            Call::SetName { fd, name } => Ok(self.handle(fd)?.set_name(name)),
+            Call::SetSize { fd, size } => Ok(self.handle(fd)?.set_size(*size)),
+            Call::SetMask { fd, mask } => Ok(self.handle(fd)?.set_mask(*mask)),
+            Call::Pin { call, fd, range } => Ok(self.handle(fd)?.pin(*call, *range)),
             Call::Ask { ask, fd } => self.ask(*ask, fd),
             Call::Mmap { map, fd, len, prot, shared, at } => self.mmap(map, fd, *len, *prot, *shared, *at),
             Call::Mprotect { map, prot } => self.mprotect(map, *prot),
@@ -256,7 +255,7 @@ impl Driver {
     }
 }
 
-impl Player for Driver {
+impl<H: Handle> Player for Holder<H> {
     fn call(&mut self, call: &Call) -> Answer {
         self.answer(call).unwrap_or_else(|none| none)
     }
@@ -265,8 +264,7 @@ impl Player for Driver {
         self.fds.get(fd).map(AsFd::as_fd)
     }
 
-    fn take(&mut self, name: &str, fd: OwnedFd) {
-        let device = Device::from_fd(fd).expect("an open file of the driver");
-        self.fds.insert(name.to_owned(), device);
+    fn take(&mut self, name: &str, fd: OwnedFd) -> Answer {
+        self.keep(name, H::from_fd(fd))
     }
 }
