@@ -92,6 +92,23 @@ impl<'a> Run<'a> {
         (self.world, self.transcript)
     }
 
+    /// Ends all actors; gives the pipes that somebody still holds then.
+    pub(super) fn leave(&mut self) -> Vec<String> {
+        for &pid in &self.pids {
+            // It may have ended in the script.
+            drop(self.world.exit(pid));
+        }
+        self.world.run();
+        let first = self.script.actors.iter().flat_map(|actor| &actor.files);
+        let first = first.map(|(_, kind, name)| (*kind, name));
+        let later = self.script.steps.iter().filter_map(|step| match &step.action {
+            Action::Open(kind, name) => Some((*kind, name)),
+            _ => None,
+        });
+        let held = first.chain(later).filter(|(kind, name)| *kind == Kind::Pipe && self.world.holds(name));
+        held.map(|(_, name)| name.clone()).collect()
+    }
+
     /// The next step of each actor whose thread for it does not wait.
     pub(super) fn next_steps(&self, left: &[usize]) -> Vec<usize> {
         let mut seen = vec![false; self.pids.len()];
