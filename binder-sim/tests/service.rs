@@ -6,6 +6,7 @@ use binder_sim::protocol::{
     Command, Delivered, Object, ObjectFlags, Payload, Return, TransactionData, TransactionFlags,
 };
 use binder_sim::service::{self, NAME_MAX, ServiceManager, Status, add_service, get_service, list_services};
+use binder_sim::trace::Lane;
 use binder_sim::world::{Pid, World};
 use proptest::prelude::*;
 
@@ -126,6 +127,37 @@ fn a_client_finds_a_server_by_name_and_gets_a_descriptor_from_it() {
     let (theirs, ours) = (machine.world.file(server, memory), machine.world.file(client, fd));
     assert!(theirs.expect("open").is_same(ours.expect("arrived")), "two numbers, one open file");
     machine.world.check().expect("every invariant holds");
+}
+
+#[test]
+fn a_trace_follows_as_many_processes_as_take_part() {
+    let mut machine = Machine::new();
+    let [server, client] = ["server", "client"].map(|name| machine.process(name, 1000));
+    machine.world.trace(&[machine.manager, server, client]);
+    machine.add(server, "frames", 0x5e7).expect("a good name");
+    let memory = machine.world.open(client, "memory", ()).expect("room");
+    let handle = machine.get(client, "frames").expect("it is there");
+    let call = TransactionData::new(handle, 1, Payload::objects([Object::fd(memory)]));
+    machine.world.write_read(client, vec![Command::Transaction(call)], Read::NONE).expect("an ioctl");
+    machine.world.write_read(server, vec![], Read::NOW).expect("an ioctl");
+    machine.world.exit(server).expect("alive");
+    machine.manager();
+
+    let trace = machine.world.take_trace().expect("it was asked for");
+    assert_eq!(trace.processes, ["manager", "server", "client"]);
+    let row = &trace.translations[0];
+    assert_eq!(
+        (row.sender.as_str(), row.receiver.as_str(), row.chosen_in_call_of.as_str()),
+        ("client", "server", "server")
+    );
+    for (at, name) in trace.processes.iter().enumerate() {
+        let calls = trace.rows.iter().filter(|row| row.lane == Lane::Process(at) && row.in_call_of == *name);
+        assert!(calls.count() > 0, "{name} has no call in its lane");
+    }
+    let arrived = trace.replay(row.installed_at_step);
+    assert!(arrived.tables[1].iter().any(|open| open.fd == row.receiver_fd && open.file == "memory"));
+    assert_eq!(trace.after("server"), [], "its table went with it");
+    assert_eq!(trace.after("client").len(), 2);
 }
 
 #[test]
