@@ -9,6 +9,7 @@
 use std::error::Error;
 
 use binder_sim::driver::{Read, Translation};
+use binder_sim::errno::Errno;
 use binder_sim::protocol::{
     Command, Object, ObjectFlags, Payload, Return, TransactionData, TransactionFlags,
 };
@@ -17,12 +18,12 @@ use binder_sim::world::{Pid, World};
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
 // ANCHOR: outcome
-/// Who read what, and what is left of it.
+/// Who read what, and what is left of it: files in flight, and numbers.
 struct Outcome {
     sender: String,
-    error: String,
+    reason: Option<Errno>,
     receiver: String,
-    in_flight: usize,
+    left: usize,
 }
 
 /// What both read, and why the one who asked was refused.
@@ -43,6 +44,8 @@ fn outcome(translation: Translation, kind: &str) -> Result<Outcome> {
         "reply" => (Payload::new(), two, client),
         _ => (two, Payload::new(), server),
     };
+    let numbers = |world: &World| world.table(full).map_or(0, |table| table.len());
+    let before = numbers(&world);
     world.set_limit(full, 4)?; // 0 to 2 are open: one number is free, and two are needed
     world.write_read(
         client,
@@ -55,11 +58,12 @@ fn outcome(translation: Translation, kind: &str) -> Result<Outcome> {
         server_read = read(&mut world, server)?;
     }
     let client_read = read(&mut world, client)?;
-    let error = world.extended_error(client)?.to_string();
-    world.check()?; // nothing has leaked: no file, no number, no buffer
+    let reason = world.extended_error(client)?.param;
+    world.check()?;
+    let left = world.in_flight() + numbers(&world) - before;
     let (sender, receiver) =
         if kind == "reply" { (server_read, client_read) } else { (client_read, server_read) };
-    Ok(Outcome { sender, error, receiver, in_flight: world.in_flight() })
+    Ok(Outcome { sender, reason, receiver, left })
 }
 
 /// The names of what a process reads.
@@ -74,19 +78,17 @@ fn read(world: &mut World, process: Pid) -> Result<String> {
 // ANCHOR: main
 fn main() -> Result<()> {
     println!("Two descriptors are sent to a process that has room for one more number.\n");
-    println!(
-        "{:9} {:8} {:35} {:35} {:24} in flight",
-        "scheme", "sent as", "the sender reads", "the receiver reads", "the caller is told"
-    );
+    println!("{:9} {:8} {:35} {:35} reason", "scheme", "sent as", "the sender reads", "the receiver reads");
+    let mut left_of_all = 0;
     for translation in Translation::ALL {
         for kind in ["call", "one-way", "reply"] {
-            let Outcome { sender, error, receiver, in_flight } = outcome(translation, kind)?;
-            println!(
-                "{:9} {kind:8} {sender:35} {receiver:35} {error:24} {in_flight:>9}",
-                translation.to_string()
-            );
+            let Outcome { sender, reason, receiver, left } = outcome(translation, kind)?;
+            let reason = reason.map_or("-".into(), |errno| errno.to_string());
+            println!("{:9} {kind:8} {sender:35} {receiver:35} {reason}", translation.to_string());
+            left_of_all += left;
         }
     }
+    println!("\nFiles in flight and numbers taken that are left of all six: {left_of_all}");
     Ok(())
 }
 // ANCHOR_END: main

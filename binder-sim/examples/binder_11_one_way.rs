@@ -32,7 +32,8 @@ fn read(stage: &mut Stage, server: Pid) -> Result<Option<u64>> {
     let came = stage.read(server)?;
     let Some(call) = came.iter().find_map(Return::delivered) else { return Ok(None) };
     let (node, text) = (call.ptr, call.payload.bytes.escape_ascii());
-    let from = if call.sender_pid == 0 { "sender's pid 0" } else { "sender's pid the client's" };
+    let from =
+        if call.sender_pid == 0 { "the sender's pid is 0" } else { "the sender's pid is the client's" };
     stage.tell(server, &format!("finds \"{text}\" for node {node:#x}, {from}"));
     Ok(Some(call.buffer))
 }

@@ -95,7 +95,8 @@ impl Pair {
         };
         let (server, client) = (names(&self.server_read), names(client_read));
         let error = self.world.extended_error(self.client)?.to_string();
-        println!("  {step:28}  {server:22}  {client:36}  {error}");
+        let error = error.trim_start_matches("BR_");
+        println!("  {step:26}  {server:20}  {client:34}  {error}");
         Ok(())
     }
 }
@@ -112,10 +113,7 @@ fn contents(reply: &Delivered) -> Option<(u32, i32)> {
 /// What the driver looks after.
 fn seen_by_the_driver() -> Result<()> {
     println!("Seen by the driver, which refuses the reply and tells the caller:\n");
-    println!(
-        "  {:28}  {:22}  {:36}  and its extended error",
-        "left out", "the server reads", "the client reads"
-    );
+    println!("  {:26}  {:20}  {:34}  its extended error", "left out", "the server reads", "the client reads");
     let mut pair = Pair::new()?;
     let fd = pair.world.open(pair.server, "frames", Region::create("frames", 4096)?.into())?;
     let came = pair.call(TransactionFlags::NONE, (fd, 4096), |_| Ok(()))?;

@@ -250,6 +250,9 @@ impl fmt::Display for Trace {
 
 /// The numbers of a table.
 fn numbers(table: &[FdRow]) -> String {
+    if table.is_empty() {
+        return "nothing open".into();
+    }
     let numbers: Vec<String> = table.iter().map(|row| alloc::format!("{}", row.fd)).collect();
     numbers.join(" ")
 }

@@ -34,6 +34,15 @@ pub(crate) fn pictures() -> Result<[(&'static str, String); 7]> {
     ])
 }
 
+/// The traces that a page lets its reader go through: each one's file name and text.
+pub(crate) fn traces() -> Result<[(&'static str, String); 2]> {
+    let json = |translation| Ok::<_, anyhow::Error>(story::one_descriptor(translation)?.1.to_json() + "\n");
+    Ok([
+        ("transaction-classic.json", json(Translation::Classic)?),
+        ("transaction-deferred.json", json(Translation::Deferred)?),
+    ])
+}
+
 /// The two tables after the transaction, and the one open file.
 fn tables(trace: &Trace) -> Result<String> {
     let row = trace.translations.first().context("the story translates a descriptor")?;

@@ -36,6 +36,8 @@ fn files() -> Result<Vec<(PathBuf, String)>> {
         pictures.map(|(name, text)| (workspace::pages().join("pictures").join(name), text)).into();
     let drawn = descriptors::pictures()?.into_iter().chain(binder::pictures()?);
     files.extend(drawn.map(|(name, text)| (workspace::pages().join("pictures").join(name), text)));
+    let traces = binder::traces()?;
+    files.extend(traces.map(|(name, text)| (workspace::pages().join("traces").join(name), text)));
     let results = std::fs::read_to_string(workspace::root().join("benches/results/reference.json"))
         .context("reading the benchmarks' results")?;
     let printed = Printed::by("book/examples/handover_table.out")?;
