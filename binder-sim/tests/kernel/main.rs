@@ -14,7 +14,7 @@ mod actor;
 mod arena;
 mod curated;
 mod files;
-#[path = "../support/generator.rs"]
+#[path = "../support/generator/mod.rs"]
 mod generator;
 #[path = "../support/guest.rs"]
 mod guest;
