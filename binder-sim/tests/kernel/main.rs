@@ -18,7 +18,6 @@ mod files;
 mod generator;
 #[path = "../support/guest.rs"]
 mod guest;
-mod normal;
 mod random;
 mod reply;
 mod settle;
