@@ -306,7 +306,8 @@ fn any_bytes_decode_to_something() {
         let bytes = senseless.bytes(bc::ALL);
         let decoded = wire::decode(&bytes, &memory);
         let refused = |c: &Command| matches!(c, Command::AcquireResult(_) | Command::AttemptAcquire { .. });
-        let ends = |c: &Command| refused(c) || matches!(c, Command::Unknown { .. } | Command::Unreadable);
+        let ends =
+            |c: &Command| refused(c) || matches!(c, Command::Unknown { .. } | Command::Unreadable { .. });
         let cut = decoded.iter().position(ends).unwrap_or(decoded.len());
         assert!(cut + 1 >= decoded.len(), "nothing stands behind what cannot be read: {decoded:?}");
         let taken: usize = decoded[..cut].iter().map(Command::wire_size).sum();

@@ -17,7 +17,7 @@ fn main() -> Result<()> {
     let mut file = MemoryFile::new("thumbnail", 8)?;
     file.write_bytes(b"a kitten", 0, 0, 8)?;
     let mut system = Shrinker::new();
-    if let Err(refused) = system.add(file.region()) {
+    if let Err(refused) = system.add_file(&file) {
         // Where there is a driver it keeps the pins, and only the kernel purges.
         println!("not shown here: {refused}");
         std::process::exit(77);

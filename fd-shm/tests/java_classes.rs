@@ -2,7 +2,7 @@
 
 use std::io::{Read, Seek, SeekFrom, Write};
 
-use fd_shm::ashmem::{MemoryFile, PinStatus, Prot, SharedMemory};
+use fd_shm::ashmem::{MemoryFile, Prot, SharedMemory, Shrinker};
 use fd_shm::{Error, Region};
 use nix::errno::Errno;
 
@@ -11,6 +11,13 @@ fn digits() -> MemoryFile {
     let file = MemoryFile::new("digits", 10).expect("a file");
     file.write_bytes(b"0123456789", 0, 0, 10).expect("it fits");
     file
+}
+
+/// The system, which is the only one to see the file's pins.
+fn system_of(file: &MemoryFile) -> Shrinker {
+    let mut system = Shrinker::new();
+    system.add_file(file).expect("a file that keeps its pins");
+    system
 }
 
 /// Reads one byte, at a place.
@@ -22,49 +29,49 @@ fn at(file: &MemoryFile, offset: usize) -> Result<u8, Error> {
 #[test]
 fn the_exception_comes_once_and_then_there_are_zeros() {
     let mut file = digits();
+    let mut system = system_of(&file);
     assert!(!file.allow_purging(true).expect("unpins"), "the value before");
     assert!(file.allow_purging(true).expect("nothing"), "the value before");
     assert_eq!(at(&file, 3).expect("not purged"), b'3');
-    assert_eq!(file.region().pin_status(0, 0).expect("unpinned again"), PinStatus::Unpinned);
+    assert_eq!(system.purgeable_pages(), 1, "unpinned again");
 
-    assert_eq!(file.region().purge_all().expect("purged"), 1);
+    assert_eq!(system.purge_all().pages(), 1);
     let refused = at(&file, 3).expect_err("purged");
     assert!(refused.is_purged(), "{refused}");
     assert_eq!(refused.to_string(), "MemoryFile::read_bytes(..): the file was purged: what it held is gone");
-    assert_eq!(file.region().pin_status(0, 0).expect("left so"), PinStatus::Pinned);
-    assert_eq!(file.region().purge_all().expect("nothing is unpinned"), 0);
+    assert_eq!(system.purge_all().pages(), 0, "left pinned");
     assert_eq!(at(&file, 3).expect("told once"), 0);
-    assert_eq!(file.region().pin_status(0, 0).expect("unpinned again"), PinStatus::Unpinned);
+    assert_eq!(system.purgeable_pages(), 1, "unpinned again");
 
     // A write is told as well, and what it was to write is not written.
-    file.region().purge_all().expect("purged");
+    assert_eq!(system.purge_all().pages(), 1);
     assert!(file.write_bytes(b"x", 0, 0, 1).is_err_and(|refused| refused.is_purged()));
     assert_eq!(at(&file, 0).expect("told once"), 0);
 
     // Who forbids purging is not told.
-    file.region().purge_all().expect("purged");
+    assert_eq!(system.purge_all().pages(), 1);
     assert!(file.allow_purging(false).expect("pins"), "the value before");
     assert!(!file.is_purging_allowed());
     assert_eq!(at(&file, 0).expect("not told"), 0);
-    assert_eq!(file.region().pin_status(0, 0).expect("pinned"), PinStatus::Pinned);
+    assert_eq!(system.purgeable_pages(), 0, "pinned");
 }
 
 #[test]
 fn checks_come_in_java_s_order() {
     let mut file = digits();
+    let mut system = system_of(&file);
     file.allow_purging(true).expect("unpins");
-    file.region().purge_all().expect("purged");
+    assert_eq!(system.purge_all().pages(), 1);
     let beyond = |file: &MemoryFile| at(file, 10).expect_err("past the end");
     assert!(beyond(&file).is_purged(), "first the purge");
     assert!(beyond(&file).is_out_of_bounds(), "then the range");
-    assert_eq!(file.region().pin_status(0, 0).expect("unpinned again"), PinStatus::Unpinned);
-    file.region().purge_all().expect("purged");
+    assert_eq!(system.purgeable_pages(), 1, "unpinned again");
+    assert_eq!(system.purge_all().pages(), 1);
     file.deactivate();
     assert!(beyond(&file).is_deactivated(), "before all, whether it is active");
     assert!(file.write_bytes(b"x", 0, 0, 1).is_err_and(|refused| refused.is_deactivated()));
     assert_eq!(file.length(), 10);
-    assert_eq!(file.region().len(), 10, "the descriptor is still there");
-    file.allow_purging(false).expect("which pins need, and no mapping");
+    file.allow_purging(false).expect("pins need the descriptor, and no mapping");
 }
 
 #[test]
@@ -116,7 +123,7 @@ fn streams_move_forward_and_end_with_the_file() {
 
     let mut purged = digits();
     purged.allow_purging(true).expect("unpins");
-    purged.region().purge_all().expect("purged");
+    assert_eq!(system_of(&purged).purge_all().pages(), 1);
     let refused = purged.stream().read(&mut byte).expect_err("purged");
     assert!(refused.get_ref().and_then(|e| e.downcast_ref::<Error>()).is_some_and(Error::is_purged));
 }
@@ -160,8 +167,9 @@ fn parts_are_mapped_with_the_rights_that_are_left() {
 
 #[test]
 fn the_region_beneath_is_one_like_any_other() {
-    let file = digits();
-    let region = Region::from_fd(file.region().duplicate().expect("a descriptor")).expect("a region");
+    let memory = SharedMemory::create("digits", 10).expect("memory");
+    memory.map_read_write().expect("mapped").write(0, b"0123456789").expect("inside");
+    let region = Region::from_fd(memory.duplicate().expect("a descriptor")).expect("a region");
     assert_eq!((region.len(), region.name().expect("a name").to_str()), (10, Some("digits")));
     let mut digits = [0; 10];
     region.map_read_only::<()>().expect("mapped").copy_out(0, &mut digits).expect("inside");

@@ -384,7 +384,7 @@ impl Generator {
             }
         }
         let items = if items.is_empty() { String::new() } else { format!(" {{{}}}", items.join(", ")) };
-        let wrong = if self.chance(8) { self.wrong() } else { String::new() };
+        let wrong = if self.chance(8) { self.wrong(room > 0) } else { String::new() };
         let room = if room > 0 || self.chance(3) { format!(" room {room}") } else { String::new() };
         format!("{items}{wrong}{room}")
     }
@@ -407,10 +407,11 @@ impl Generator {
         }
     }
 
-    /// What is wrong with it.
-    fn wrong(&mut self) -> String {
+    /// What is wrong with it. A buffer's object that is not listed would be delivered as it is, with an address of the
+    /// sender's memory in it: then the offsets stay as they are.
+    fn wrong(&mut self, has_buffers: bool) -> String {
         let offset = self.below(60);
-        match self.below(7) {
+        match if has_buffers { 3 + self.below(4) } else { self.below(7) } {
             0 => format!(" offsets {offset}"),
             1 => " offsets none".into(),
             2 => format!(" offsets 0 {offset}"),

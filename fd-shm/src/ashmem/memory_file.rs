@@ -1,7 +1,6 @@
 //! Android's `MemoryFile` (API 1): a region with read and write calls, which may be purged between any two.
 
 use std::io::{self, Read, Seek, SeekFrom, Write};
-use std::os::fd::{AsFd, BorrowedFd};
 
 use super::region::Region;
 use crate::error::{Error, Kind, Result};
@@ -14,19 +13,21 @@ use crate::mapping::Mapping;
 /// finds the file purged fails, *and leaves it pinned*: so the exception comes once, and the next access succeeds,
 /// and reads zeros.
 ///
-/// What is an exception there is an [`Error`] here. `close` is dropping, and a use after it does not compile. Java
-/// gives nobody the descriptor, nor does it take one; here [`as_fd`](AsFd::as_fd) does, so that a
-/// [`Shrinker`](super::Shrinker) can be given the [`region`](Self::region).
+/// What is an exception there is an [`Error`] here. `close` is dropping, and a use after it does not compile. As in
+/// Java, where the method is hidden, nobody gets the descriptor: what is to be handed over is a
+/// [`SharedMemory`](super::SharedMemory). Only a [`Shrinker`](super::Shrinker) is let in, in the system's place.
 ///
 /// # Examples
 ///
 /// ```
-/// use fd_shm::ashmem::MemoryFile;
+/// use fd_shm::ashmem::{MemoryFile, Shrinker};
 ///
 /// let mut file = MemoryFile::new("thumbnails", 100)?;
 /// file.write_bytes(b"pixels", 0, 0, 6)?;
 /// file.allow_purging(true)?;
-/// file.region().purge_all()?; // as the system does when memory is short
+/// let mut system = Shrinker::new();
+/// system.add_file(&file)?;
+/// system.purge_all(); // memory is short
 ///
 /// let mut pixels = [1; 6];
 /// assert!(file.read_bytes(&mut pixels, 0, 0, 6).is_err_and(|refused| refused.is_purged()));
@@ -70,8 +71,8 @@ impl MemoryFile {
         self.region.len()
     }
 
-    /// What it is made of.
-    pub fn region(&self) -> &Region {
+    /// What it is made of, which only a shrinker gets to see.
+    pub(super) const fn region(&self) -> &Region {
         &self.region
     }
 
@@ -169,12 +170,6 @@ impl MemoryFile {
         let done = work(mapping);
         self.region.unpin(0, 0)?;
         done
-    }
-}
-
-impl AsFd for MemoryFile {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.region.as_fd()
     }
 }
 

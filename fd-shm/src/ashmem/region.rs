@@ -19,15 +19,14 @@ use crate::memfd::{self, Memfd};
 use crate::seals::{self, Seals};
 use crate::shareable::Shareable;
 
-/// What the answers of ashmem mean here.
+/// What ashmem's answers to pin operations mean here.
 pub(super) const ASHMEM: Meanings = &[
-    (
-        Errno::EINVAL,
-        Kind::BadInput,
-        "offset and length are whole pages of the region, below 4 GiB; a mask only ever loses bits",
-    ),
+    (Errno::EINVAL, Kind::BadInput, "offset and length are whole pages of the region, below 4 GiB"),
     (Errno::EPERM, Kind::Denied, "the driver purges for CAP_SYS_ADMIN alone"),
 ];
+
+/// What its answer to a mask means.
+const MASK: Meanings = &[(Errno::EINVAL, Kind::BadInput, "a mask only ever loses bits")];
 
 /// What the kernel means when it duplicates no descriptor.
 const DUPLICATE: Meanings =
@@ -277,13 +276,14 @@ impl Region {
     #[doc(alias = "ASharedMemory_setProt")]
     #[doc(alias = "ASHMEM_SET_PROT_MASK")]
     pub fn set_prot_mask(&self, mask: Prot) -> Result<()> {
-        let call = format!("set_prot_mask({mask})");
+        let refused =
+            |errno: Errno| Error::system(format!("Region::set_prot_mask({mask})"), errno as i32, MASK);
         if self.pinning() == Pinning::Driver {
-            return self.driver(&call, |device| device.set_prot_mask(mask));
+            return Device::of(self.as_fd()).set_prot_mask(mask).map_err(refused);
         }
         let present = self.prot_mask()?;
         if !present.contains(mask) {
-            return Err(Error::system(format!("Region::{call}"), Errno::EINVAL as i32, ASHMEM));
+            return Err(refused(Errno::EINVAL));
         }
         if mask.contains(Prot::WRITE) || !present.contains(Prot::WRITE) {
             return Ok(());

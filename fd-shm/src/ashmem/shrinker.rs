@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use rustix::fs::fstat;
 
+use super::memory_file::MemoryFile;
 use super::pressure;
 use super::ranges::Unpinned;
 use super::region::{Pinning, Region};
@@ -104,6 +105,15 @@ impl Shrinker {
         }
         self.regions.push(Region::from_fd(region.duplicate()?)?);
         Ok(self.regions.len() - 1)
+    }
+
+    /// Takes a [`MemoryFile`] into its care, which gives its descriptor to nobody else.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`add`](Self::add).
+    pub fn add_file(&mut self, file: &MemoryFile) -> Result<usize> {
+        self.add(file.region())
     }
 
     /// How many pages could be purged now; what a region that refuses has is not counted.

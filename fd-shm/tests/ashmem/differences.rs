@@ -1,4 +1,5 @@
-//! Where a region of this crate's answers otherwise than the driver, line by line: `differences.txt`, with the reasons.
+//! Where a region of this crate's answers otherwise than the driver, line by line: `differences.txt`, with
+//! the reasons.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -42,7 +43,8 @@ fn listed(wanted: impl Fn(&str) -> bool) -> Rows {
     rows
 }
 
-/// Whether a script is one for a region: the personality of a process is the driver's business, and sandboxes refuse it.
+/// Whether a script is one for a region: the personality of a process is the driver's business, and sandboxes
+/// refuse it.
 pub(crate) fn is_for_a_region(script: &[Step]) -> bool {
     script.iter().all(|step| step.call != Call::ReadImpliesExec)
 }

@@ -13,8 +13,8 @@ use crate::process::Player;
 use crate::raw;
 use crate::script::{Ask, Call, NameOperand, PinCall, Whence};
 
-/// What a descriptor stands for: a region of the driver's, or one of this crate's. What the kernel answers for every
-/// file is not asked here.
+/// What a descriptor stands for: a region of the driver's, or one of this crate's. What the kernel answers
+/// for every file is not asked here.
 pub(crate) trait Handle: AsFd + Sized {
     /// A region without name and size.
     fn open() -> Result<Self, Answer>;

@@ -1,9 +1,9 @@
 //! ashmem's rules as scripts: played on the crate's state machine, and on the real driver where there is one.
 //!
-//! `scripts/` has them, each named after the rule that it shows, and `recorded/` has what Linux 5.10's own driver
-//! answered to each step. Here, on any machine, the state machine gives those answers. `.ci/real-kernel/ashmem` runs
-//! the same program on that kernel, where the driver has to give them, and to agree on random scripts besides;
-//! with `BLESS=1` it records them.
+//! `scripts/` has them, each named after the rule that it shows, and `recorded/` has what Linux 5.10's own
+//! driver answered to each step. Here, on any machine, the state machine gives those answers.
+//! `.ci/real-kernel/ashmem` runs the same program on that kernel, where the driver has to give them, and to
+//! agree on random scripts besides; with `BLESS=1` it records them.
 
 mod answer;
 mod device;
@@ -35,8 +35,8 @@ use region::{OverDriver, OverMemfd};
 use script::Step;
 use world::World;
 
-/// Scripts are played by real processes one at a time: the driver purges the regions of all of them at once, and a
-/// process that another test forks in between would hold what this one closes.
+/// Scripts are played by real processes one at a time: the driver purges the regions of all of them at once,
+/// and a process that another test forks in between would hold what this one closes.
 static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 
 /// Where the scripts and records are: `DATA` says so where this crate's folder is not.

@@ -5,7 +5,8 @@ use crate::script::{Actor, Ask, Call, PinCall};
 use crate::stage::Cast;
 use crate::world::World;
 
-/// What a wrong world believes, and what it therefore does with a call; `None` for what it does like any other.
+/// What a wrong world believes, and what it therefore does with a call; `None` for what it does like any
+/// other.
 type Mistake = (&'static str, fn(&mut World, Actor, &Call) -> Option<Answer>);
 
 pub(crate) const MISTAKES: [Mistake; 6] = [

@@ -1,5 +1,5 @@
-//! Memory that is really short, the kernel that says so, and a shrinker that gives some back. Only in a guest: it takes
-//! the whole machine.
+//! Memory that is really short, the kernel that says so, and a shrinker that gives some back. Only in a
+//! guest: it takes the whole machine.
 
 use std::env;
 use std::fs;
@@ -55,8 +55,8 @@ impl Drop for Hungry {
     }
 }
 
-/// Keeps all memory but [`LEFT`], and then wants three times as much as is left, again and again. What it has done with
-/// may be taken from it, so that the kernel always has something to reclaim, and never nothing.
+/// Keeps all memory but [`LEFT`], and then wants three times as much as is left, again and again. What it has
+/// done with may be taken from it, so that the kernel always has something to reclaim, and never nothing.
 fn take_memory() -> ! {
     let _kept = vec![1_u8; meminfo("MemFree").saturating_sub(LEFT)];
     raw::touch_and_release(3 * LEFT, MIB)

@@ -1,8 +1,9 @@
-//! Actors that are real processes: each is told its lines over a socket, plays them, and tells what it was answered.
+//! Actors that are real processes: each is told its lines over a socket, plays them, and tells what it was
+//! answered.
 //!
-//! The first is forked from the test; whoever a script forks is forked from the actor that the script says. Both
-//! kinds end when the test does, since the other end of their socket is closed then; what a [`Troupe`] leaves
-//! behind it ends itself and waits for.
+//! The first is forked from the test; whoever a script forks is forked from the actor that the script says.
+//! Both kinds end when the test does, since the other end of their socket is closed then; what a [`Troupe`]
+//! leaves behind it ends itself and waits for.
 
 use std::marker::PhantomData;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -29,7 +30,8 @@ pub(crate) trait Player: Default {
     fn take(&mut self, name: &str, fd: OwnedFd) -> Answer;
 }
 
-/// Room for the longest line, and for the longest answer: a name of 255 bytes, or all bytes that were written.
+/// Room for the longest line, and for the longest answer: a name of 255 bytes, or all bytes that were
+/// written.
 const MESSAGE: usize = 4096;
 
 /// The processes of one script.
@@ -55,7 +57,8 @@ impl Process {
         Self { socket, pid, pidfd }
     }
 
-    /// Has it play a step, with a descriptor if need be: what it was answered, with a descriptor if it gave one.
+    /// Has it play a step, with a descriptor if need be: what it was answered, with a descriptor if it gave
+    /// one.
     fn play(&self, step: &Step, fd: Option<BorrowedFd<'_>>) -> (Answer, Option<OwnedFd>) {
         let failed = |error: &dyn std::fmt::Display| format!("its process failed: {error}");
         if let Err(error) = scm_rights::send(&self.socket, step.to_string().as_bytes(), fd.as_slice()) {
@@ -84,8 +87,8 @@ fn hear(socket: &UnixStream) -> fd_shm::Result<(String, Option<OwnedFd>)> {
 }
 
 impl<P: Player> Troupe<P> {
-    /// Nobody yet. Whoever is forked by an actor becomes this process's child when that actor ends, so that it can
-    /// be waited for.
+    /// Nobody yet. Whoever is forked by an actor becomes this process's child when that actor ends, so that
+    /// it can be waited for.
     pub(crate) fn new() -> Self {
         rustix::process::set_child_subreaper(Some(rustix::process::getpid())).expect("prctl");
         Self { actors: Vec::new(), player: PhantomData }

@@ -182,8 +182,8 @@ pub(crate) fn scripts(seed: u64, cases: u32) -> Vec<Vec<Step>> {
     (0..cases).map(|_| script()).collect()
 }
 
-/// What is left of a script for a region that is there from the start, of a memory file: one region, mapped whole, and
-/// nothing that is listed as different.
+/// What is left of a script for a region that is there from the start, of a memory file: one region, mapped
+/// whole, and nothing that is listed as different.
 pub(crate) fn for_one_region(script: &[Step]) -> Vec<Step> {
     let whole = bytes(pages(PAGES));
     let beginning = format!("A create r \"notes\" {whole}\nA mmap m r {whole} rw- shared");
@@ -238,8 +238,8 @@ pub(crate) fn disagreement(
     }
 }
 
-/// Leaves out every step without which they still disagree. (proptest has done so before it made the steps simpler,
-/// and some are only superfluous since.)
+/// Leaves out every step without which they still disagree. (proptest has done so before it made the steps
+/// simpler, and some are only superfluous since.)
 fn shortest(mut script: Vec<Step>, disagree: &dyn Fn(&[Step]) -> bool) -> Vec<Step> {
     let mut at = 0;
     while at < script.len() {

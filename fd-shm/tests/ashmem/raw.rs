@@ -12,7 +12,8 @@ use rustix::mm::{Advice, MapFlags, MprotectFlags, ProtFlags};
 
 use crate::answer::{SIGBUS, SIGSEGV};
 
-/// The ioctls that the crate's client does not have, or has for sound pointers alone: direction, size, type, number.
+/// The ioctls that the crate's client does not have, or has for sound pointers alone: direction, size, type,
+/// number.
 pub(crate) mod request {
     use std::ffi::c_ulong;
 
@@ -65,8 +66,8 @@ impl Drop for Map {
 
 /// `fork` - the child's pid for the parent, and nothing for the child.
 pub(crate) fn fork() -> Option<i32> {
-    // SAFETY: the child goes on with what it inherited, and takes no lock that another thread of the parent could
-    // have held: it speaks over a socket, prints nothing, and leaves by `exit`.
+    // SAFETY: the child goes on with what it inherited, and takes no lock that another thread of the parent
+    // could have held: it speaks over a socket, prints nothing, and leaves by `exit`.
     match unsafe { libc::fork() } {
         -1 => panic!("fork: {}", Errno::last()),
         0 => None,
@@ -150,7 +151,8 @@ fn signal_of(touch: impl FnOnce()) -> &'static str {
     }
 }
 
-/// Touches all pages of an area again and again, and lets the kernel take each `piece` as soon as it is done with.
+/// Touches all pages of an area again and again, and lets the kernel take each `piece` as soon as it is done
+/// with.
 pub(crate) fn touch_and_release(area: usize, piece: usize) -> ! {
     let (prot, flags) = (ProtFlags::READ | ProtFlags::WRITE, MapFlags::PRIVATE);
     // SAFETY: replaces nothing that this process has.

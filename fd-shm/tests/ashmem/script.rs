@@ -7,9 +7,9 @@
 //! A unpin r 0 2p                from page 0, two pages
 //! ```
 //!
-//! Actors are processes and have a letter each: `A` is there from the start, and so is whoever is sent something
-//! before anybody forks it. Numbers are bytes, or pages with a `p`. A name that an actor does not have is
-//! answered as such, so that every list of lines is a script.
+//! Actors are processes and have a letter each: `A` is there from the start, and so is whoever is sent
+//! something before anybody forks it. Numbers are bytes, or pages with a `p`. A name that an actor does not
+//! have is answered as such, so that every list of lines is a script.
 
 use std::fmt;
 use std::str::FromStr;
@@ -39,7 +39,8 @@ pub(crate) enum Call {
     SetSize { fd: String, size: u64 },
     /// `ASHMEM_SET_PROT_MASK`.
     SetMask { fd: String, mask: Prot },
-    /// `ASHMEM_PIN`, `ASHMEM_UNPIN`, `ASHMEM_GET_PIN_STATUS`, with a pointer to nowhere where there is no range.
+    /// `ASHMEM_PIN`, `ASHMEM_UNPIN`, `ASHMEM_GET_PIN_STATUS`, with a pointer to nowhere where there is no
+    /// range.
     Pin { call: PinCall, fd: String, range: Option<(u32, u32)> },
     /// What has no operand but the descriptor.
     Ask { ask: Ask, fd: String },

@@ -1,4 +1,5 @@
-//! Who is there to act, and how a script is played by them: the same for a simulated world and for real processes.
+//! Who is there to act, and how a script is played by them: the same for a simulated world and for real
+//! processes.
 
 use std::collections::BTreeMap;
 

@@ -11,7 +11,8 @@ use crate::script::Whence;
 
 pub(super) const PAGE_BYTES: u64 = PAGE as u64;
 
-/// The memory behind a region: the file that the driver makes, which mappings keep even when the region is gone.
+/// The memory behind a region: the file that the driver makes, which mappings keep even when the region is
+/// gone.
 #[derive(Default, Clone)]
 pub(super) struct Pages {
     /// Pages that have memory, with their bytes that are not 0.

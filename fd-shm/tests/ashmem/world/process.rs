@@ -186,7 +186,8 @@ impl Process {
             Whence::Set => area.lseek(offset, From::Set),
             Whence::Current => area.lseek(offset, From::Current),
             Whence::End => area.lseek(offset, From::End),
-            // The region says whether it may be sought in, the file where its memory is, and the region goes there.
+            // The region says whether it may be sought in, the file where its memory is, and the region goes
+            // there.
             Whence::Data | Whence::Hole => area
                 .lseek(0, From::Current)
                 .and_then(|_| pages.borrow().seek(whence, offset, area.size() as u64))
