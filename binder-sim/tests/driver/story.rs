@@ -131,7 +131,7 @@ fn a_step_is_said_of_everything_that_travels_and_of_what_goes_wrong() {
     let mut two = Two::new();
     let (server, client) = (two.server, two.client);
     let fds = ["one", "two"].map(|label| two.world.open(client, label, ()).expect("room"));
-    two.world.trace_between(client, server);
+    two.world.trace(&[client, server]);
     // Two files, a node, a handle that comes home, an array, a reply whose caller is told by name.
     two.says(client, [Command::Acquire(0)], "ok");
     let objects =
