@@ -9,7 +9,7 @@ use crate::reply::{Exchange, Hello, Order, Reply, receive, send};
 use crate::settle::Watched;
 use binder_sim::protocol::{Answer, FrozenInfo, Return};
 use binder_sim::script::{Action, Names, Script, Seen, Step, Symbols};
-use binder_sim::wire::{self, Blocks};
+use binder_sim::wire::{self, Blocks, Memory};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{Signal, kill};
@@ -305,6 +305,12 @@ impl<'a> Stage<'a> {
         // What our types cannot say the driver must not say: padding is zero, pointers are where they belong.
         if wire::encode_returns(&returns) != read {
             seen.lines.push(format!("there is more in what was read: {read:02x?}"));
+        }
+        for delivered in returns.iter().filter_map(Return::delivered) {
+            let is = memory.read(delivered.buffer, delivered.payload.data_size);
+            if wire::lay_out(delivered)[..is.len()] != *is {
+                seen.lines.push(format!("there is more in the objects: {is:02x?}"));
+            }
         }
         seen
     }
