@@ -184,6 +184,9 @@ impl Ranges {
     /// into one, of this `age`, purged if one of them was.
     pub(super) fn unpin(&mut self, first: u32, end: u32, age: u64) -> Change {
         let mut change = Change::over(first, end);
+        if end == 0 {
+            return change; // nothing, and before every page: no operation could ever meet it
+        }
         let mut union = Unpinned { first, end, purged: false, age, slot: 0 };
         while let Some(met) = self.last_met(union.first, union.end) {
             if met.covers(union.first, union.end) {

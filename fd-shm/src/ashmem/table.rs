@@ -173,7 +173,7 @@ impl Table {
         let head = self.head();
         let kept = match head.pending.load(Relaxed) {
             0 => return Ok(()),
-            1..=3 => head.pending.load(Relaxed).saturating_sub(1).min(2) as usize,
+            pending @ 1..=3 => pending as usize - 1,
             pending => return Err(damaged(format!("{pending} changes under way"))),
         };
         let (first, end) = (head.first.load(Relaxed), head.end.load(Relaxed));
@@ -220,8 +220,9 @@ impl Table {
     /// Whether a range has its place in this region, and its record in this table.
     fn is_inside(&self, range: &Unpinned) -> bool {
         let pages = self.layout.records() - 1;
-        let empty_at_the_end = (range.first, range.end) == (pages, pages);
-        (range.first < range.end || empty_at_the_end) && range.end <= pages && range.slot <= pages
+        let place = self.layout.empty_place();
+        let empty = (range.first, range.end) == (place, place);
+        (range.first < range.end || empty) && range.end <= pages && range.slot <= pages
     }
 }
 
