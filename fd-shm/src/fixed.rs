@@ -10,7 +10,7 @@ use crate::mapping::{Mapping, ReadMapping};
 use crate::seals::{self, Seals};
 use crate::shareable::Shareable;
 
-/// The page size of every target; a block size above it shows huge pages.
+/// The smallest page of any target. A file with larger blocks may have huge pages, and is looked at again.
 const SMALL_BLOCK: u64 = 4096;
 
 /// `f_type` of hugetlbfs, from `linux/magic.h`.
@@ -254,8 +254,8 @@ fn check_access(fd: &OwnedFd) -> Result<()> {
 /// next touch is SIGBUS. Small pages come from all of memory, where the answer to a shortage is not a signal
 /// to the reader.
 fn check_small_pages(fd: &OwnedFd, found: &Stat) -> Result<()> {
-    // Only huge pages of either kind (hugetlbfs, or tmpfs with transparent ones) have larger blocks: nearly
-    // always this spares the second call.
+    // Only huge pages of either kind (hugetlbfs, or tmpfs with transparent ones) have larger blocks, and machines
+    // whose every page is larger: nearly always this spares the second call.
     if u64::try_from(found.st_blksize).is_ok_and(|block| block <= SMALL_BLOCK) {
         return Ok(());
     }

@@ -140,7 +140,8 @@ fn past_the_end(call: &str, offset: usize, len: usize, tail_len: usize) -> Error
 /// mapping outlives the descriptor that it was made from; dropping it unmaps.
 ///
 /// Two mappings of one region, in one process or in several, may look at it with different `T`. Nothing
-/// breaks then, but the values mean nothing: the layout is part of what both sides have agreed on.
+/// breaks then, since they have different addresses and so are different memory to the language, as another
+/// process's are; but the values mean nothing: the layout is part of what both sides have agreed on.
 ///
 /// # Examples
 ///

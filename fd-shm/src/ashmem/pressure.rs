@@ -73,7 +73,7 @@ impl AsFd for PressureTrigger {
 }
 
 /// `poll(trigger, POLLPRI or POLLIN, timeout)` - waits until `trigger` has something to say: whether it has, or time
-/// was over.
+/// was over, or a signal came.
 ///
 /// A trigger of the kernel's is a regular file of `/proc` or of a cgroup. Such a file can always be read, so it says
 /// that it has fired by POLLPRI, and POLLIN says nothing. Any other descriptor that stands in its place says it by

@@ -156,7 +156,8 @@ impl Shrinker {
         self.shrink(usize::MAX)
     }
 
-    /// Waits until `trigger` fires, and then purges `pages` pages; nothing when `timeout` passes first.
+    /// Waits until `trigger` fires, and then purges `pages` pages; nothing when `timeout` passes or a signal comes
+    /// first.
     ///
     /// The trigger is a [`PressureTrigger`](super::PressureTrigger), which fires once a window at most, or any other
     /// descriptor that can be polled, a pipe for instance: it fires by being readable, until it is read.

@@ -108,7 +108,8 @@ impl Pull for Process {
 
 /// Permission for one process to attach to this one; taken back when dropped.
 ///
-/// A process has room for one such permission: the last one made counts.
+/// A process has room for one such permission: the last one made counts, and dropping any of them takes it
+/// back.
 #[derive(Debug)]
 #[must_use = "the permission ends when this is dropped"]
 pub struct Allowance {

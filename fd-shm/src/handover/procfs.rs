@@ -58,7 +58,7 @@ const FIND: Meanings = &[
 /// What the kernel means when it leads to the file and does not open it.
 const OPEN: Meanings = &[
     (Errno::EACCES, Kind::Denied, "the file's mode bits do not let this user in"),
-    (Errno::EPERM, Kind::Sealed, "the file cannot be opened in this way"),
+    (Errno::EPERM, Kind::Denied, "the file was marked immutable or append-only"),
     (Errno::EMFILE, Kind::TableFull, "this process's table is full; nothing was opened"),
 ];
 

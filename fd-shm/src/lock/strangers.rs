@@ -66,7 +66,11 @@ const fn small(constant: c_int) -> c_short {
 
 /// What the kernel means when it does not open the region again.
 const OPEN: Meanings = &[
-    (Errno::ENOENT, Kind::System, "/proc is not mounted here, and without it no open file of one's own"),
+    (
+        Errno::ENOENT,
+        Kind::System,
+        "no /proc of this pid namespace is mounted here, and without it no open file of one's own",
+    ),
     (Errno::EACCES, Kind::System, "the region's mode bits do not let this user open it for writing"),
     (Errno::EAGAIN, Kind::System, "a peer has a lease on the region, and would be waited for"),
     (Errno::EMFILE, Kind::System, "this process has no free descriptor (RLIMIT_NOFILE)"),
