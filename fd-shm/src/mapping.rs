@@ -46,8 +46,8 @@ const MMAP: Meanings = &[
 ///
 /// # Invariants
 ///
-/// * `raw` maps a region that can never shrink, or a part of one, so all of `raw.len()` bytes can be touched for
-///   as long as this lives, by the invariants of [`FixedFd`].
+/// * `raw` maps a region that can never shrink, or a part of one, so all of `raw.len()` bytes can be touched
+///   for as long as this lives, by the invariants of [`FixedFd`].
 /// * The first `size_of::<T>()` bytes, for the `T` that it was made for, are inside, and are reached as that
 ///   `T` alone.
 /// * `tail` is at most `raw.len()`, and at or after the end of that `T`.

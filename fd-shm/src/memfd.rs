@@ -118,11 +118,11 @@ impl MemfdOptions {
         Self { executable, ..self }
     }
 
-    /// Huge pages (MFD_HUGETLB), for a file that its maker alone maps, or that only processes which trust each
-    /// other do.
+    /// Huge pages (MFD_HUGETLB), for a file that its maker alone maps, or that only
+    /// processes which trust each other do.
     ///
-    /// A [`FixedFd`](crate::FixedFd) is never made of one: a peer can free a huge page by punching a hole, and
-    /// when the pool is empty the next touch is SIGBUS, seals or no seals.
+    /// A [`FixedFd`](crate::FixedFd) is never made of one: a peer can free a huge page by punching a hole,
+    /// and when the pool is empty the next touch is SIGBUS, seals or no seals.
     pub const fn huge_pages(self, huge_pages: HugePages) -> Self {
         Self { huge_pages: Some(huge_pages), ..self }
     }

@@ -1,5 +1,5 @@
-//! Regions that keep their pins: a story between two processes, what they refuse, and where they differ from the
-//! driver.
+//! Regions that keep their pins: a story between two processes, what they refuse, and
+//! where they differ from the driver.
 
 #![allow(unsafe_code)]
 
@@ -256,8 +256,8 @@ fn a_child_of_a_fork_has_a_party_of_its_own() {
     alone::alone("a_child_of_a_fork_has_a_party_of_its_own", || {
         let region = purgeable(4);
         region.unpin(0, PAGE).expect("a page");
-        // SAFETY: no other thread of this process holds a lock that the child will need: it runs one test in its
-        // main thread.
+        // SAFETY: no other thread of this process holds a lock that the child will need: it
+        // runs one test in its main thread.
         let child = unsafe { libc::fork() };
         if child == 0 {
             let well = region.unpin(PAGE, PAGE).is_ok() && ranges(&region).contains(&(1, 2, false));

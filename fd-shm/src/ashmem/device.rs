@@ -66,8 +66,9 @@ struct PinArgument {
 
 /// One region of the real driver: an open file of `/dev/ashmem`.
 ///
-/// The methods are the driver's calls and answer with its errno, as those of [`Area`](super::Area) do, so that
-/// the two can be held side by side. A program wants [`Region`](super::Region), which uses this where it can.
+/// The methods are the driver's calls and answer with its errno, as those of
+/// [`Area`](super::Area) do, so that the two can be held side by side. A program wants
+/// [`Region`](super::Region), which uses this where it can.
 ///
 /// # Examples
 ///

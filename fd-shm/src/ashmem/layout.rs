@@ -7,8 +7,8 @@
 //!  +----------------------------+------------------------------------------+-----------------+
 //! ```
 //!
-//! So the length of the file says how long the data is, and a file that was just made says all of this without
-//! a page of it touched. All of it is a hole until the first pin operation.
+//! So the length of the file says how long the data is, and a file that was just made says all of this
+//! without a page of it touched. All of it is a hole until the first pin operation.
 
 use rustix::param::page_size;
 
@@ -70,8 +70,8 @@ impl Layout {
         self.len.next_multiple_of(self.page)
     }
 
-    /// The page where an empty range can be, which is what "to the end" is there: the end of the region, cut to 32
-    /// bits as the driver cuts it.
+    /// The page where an empty range can be, which is what "to the end" is there: the end of the region, cut
+    /// to 32 bits as the driver cuts it.
     pub(super) fn empty_place(&self) -> u32 {
         let bytes = self.rounded() as u64 % (1 << 32);
         u32::try_from(bytes / self.page as u64).unwrap_or(u32::MAX)

@@ -8,14 +8,15 @@ use crate::mapping::Mapping;
 
 /// `android.os.MemoryFile`, with the contract that Java's class has.
 ///
-/// The oldest of the interfaces over ashmem, and the only one of Java's with purging. While it is allowed, all of
-/// the file is unpinned between two accesses, and each access pins it, does its work and unpins it again. One that
-/// finds the file purged fails, *and leaves it pinned*: so the exception comes once, and the next access succeeds,
-/// and reads zeros.
+/// The oldest of the interfaces over ashmem, and the only one of Java's with purging. While it is allowed,
+/// all of the file is unpinned between two accesses, and each access pins it, does its work and unpins it
+/// again. One that finds the file purged fails, *and leaves it pinned*: so the exception comes once, and the
+/// next access succeeds, and reads zeros.
 ///
-/// What is an exception there is an [`Error`] here. `close` is dropping, and a use after it does not compile. As in
-/// Java, where the method is hidden, nobody gets the descriptor: what is to be handed over is a
-/// [`SharedMemory`](super::SharedMemory). Only a [`Shrinker`](super::Shrinker) is let in, in the system's place.
+/// What is an exception there is an [`Error`] here. `close` is dropping, and a use after it does
+/// not compile. As in Java, where the method is hidden, nobody gets the descriptor: what is to be
+/// handed over is a [`SharedMemory`](super::SharedMemory). Only a [`Shrinker`](super::Shrinker) is
+/// let in, in the system's place.
 ///
 /// # Examples
 ///
@@ -146,8 +147,8 @@ impl MemoryFile {
 
     /// Reads and writes from the beginning on, moving forward. `mark`, `reset` and `skip` are `seek`.
     ///
-    /// Two of Java's oddities are left out: its `read()` of one byte is signed, so that 0xff looks like the end, and
-    /// its output stream once wrote everything at 0.
+    /// Two of Java's oddities are left out: its `read()` of one byte is signed, so that 0xff looks like the
+    /// end, and its output stream once wrote everything at 0.
     #[doc(alias = "getInputStream")]
     #[doc(alias = "getOutputStream")]
     pub fn stream(&self) -> MemoryStream<'_> {

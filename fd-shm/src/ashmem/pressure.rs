@@ -47,14 +47,14 @@ pub struct PressureTrigger {
 }
 
 impl PressureTrigger {
-    /// `write("/proc/pressure/memory", "some STALL WINDOW")` - fires, once a window at most, when some task has
-    /// waited for memory for `stall` within `window`.
+    /// `write("/proc/pressure/memory", "some STALL WINDOW")` - fires, once a window at most, when some task
+    /// has waited for memory for `stall` within `window`.
     ///
     /// # Errors
     ///
     /// ENOENT and EOPNOTSUPP where the kernel measures no pressure; EPERM and EACCES
-    /// ([`is_denied`](Error::is_denied)) for a window that is no multiple of 2 s, without CAP_SYS_RESOURCE; EINVAL
-    /// ([`is_bad_input`](Error::is_bad_input)) for times that the kernel does not take.
+    /// ([`is_denied`](Error::is_denied)) for a window that is no multiple of 2 s, without CAP_SYS_RESOURCE;
+    /// EINVAL ([`is_bad_input`](Error::is_bad_input)) for times that the kernel does not take.
     pub fn open(stall: Duration, window: Duration) -> Result<Self> {
         let fd = rustix::fs::open(PATH, OFlags::RDWR | OFlags::NONBLOCK | OFlags::CLOEXEC, Mode::empty())
             .map_err(|e| Error::system(format!("open({PATH})"), e.raw_os_error(), TRIGGER))?;
@@ -72,12 +72,12 @@ impl AsFd for PressureTrigger {
     }
 }
 
-/// `poll(trigger, POLLPRI or POLLIN, timeout)` - waits until `trigger` has something to say: whether it has, or time
-/// was over, or a signal came.
+/// `poll(trigger, POLLPRI or POLLIN, timeout)` - waits until `trigger` has something to say: whether it has,
+/// or time was over, or a signal came.
 ///
-/// A trigger of the kernel's is a regular file of `/proc` or of a cgroup. Such a file can always be read, so it says
-/// that it has fired by POLLPRI, and POLLIN says nothing. Any other descriptor that stands in its place says it by
-/// being readable.
+/// A trigger of the kernel's is a regular file of `/proc` or of a cgroup. Such a file can always be read, so
+/// it says that it has fired by POLLPRI, and POLLIN says nothing. Any other descriptor that stands in its
+/// place says it by being readable.
 pub(super) fn wait(trigger: BorrowedFd<'_>, timeout: Duration) -> Result<bool> {
     let number = trigger.as_raw_fd();
     let found =

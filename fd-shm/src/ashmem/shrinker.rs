@@ -13,9 +13,9 @@ use crate::error::{Error, Kind, Result};
 
 /// Purges many regions, the range that was unpinned first before all others, whichever region it is in.
 ///
-/// The driver has one list of all unpinned ranges, and the kernel calls it when memory is short. Here somebody has
-/// to hold a descriptor of each region and do it: a service that hands caches out, or each process for its own.
-/// Ages are the system's clock, so regions of different processes have one order.
+/// The driver has one list of all unpinned ranges, and the kernel calls it when memory is short. Here
+/// somebody has to hold a descriptor of each region and do it: a service that hands caches out, or each
+/// process for its own. Ages are the system's clock, so regions of different processes have one order.
 ///
 /// # Examples
 ///
@@ -91,8 +91,8 @@ impl Shrinker {
     ///
     /// # Errors
     ///
-    /// * [`is_bad_input`](Error::is_bad_input) for a region that does not keep pins in its file: nobody can purge
-    ///   one without pins, and the kernel purges the driver's;
+    /// * [`is_bad_input`](Error::is_bad_input) for a region that does not keep pins in its file: nobody can
+    ///   purge one without pins, and the kernel purges the driver's;
     /// * those of [`Region::duplicate`].
     pub fn add(&mut self, region: &Region) -> Result<usize> {
         if region.pinning() != Pinning::Kept {
@@ -127,8 +127,8 @@ impl Shrinker {
         unpinned.filter(|range| !range.purged)
     }
 
-    /// Purges until `pages` pages are, or nothing is left: the range unpinned first, then the next. A range goes as
-    /// a whole.
+    /// Purges until `pages` pages are, or nothing is left: the range unpinned first, then the
+    /// next. A range goes as a whole.
     pub fn shrink(&mut self, pages: usize) -> Freed {
         let mut freed = Freed::default();
         let regions = 0..self.regions.len();
@@ -156,11 +156,12 @@ impl Shrinker {
         self.shrink(usize::MAX)
     }
 
-    /// Waits until `trigger` fires, and then purges `pages` pages; nothing when `timeout` passes or a signal comes
-    /// first.
+    /// Waits until `trigger` fires, and then purges `pages` pages; nothing when `timeout`
+    /// passes or a signal comes first.
     ///
-    /// The trigger is a [`PressureTrigger`](super::PressureTrigger), which fires once a window at most, or any other
-    /// descriptor that can be polled, a pipe for instance: it fires by being readable, until it is read.
+    /// The trigger is a [`PressureTrigger`](super::PressureTrigger), which fires once a window
+    /// at most, or any other descriptor that can be polled, a pipe for instance: it fires by
+    /// being readable, until it is read.
     ///
     /// # Errors
     ///

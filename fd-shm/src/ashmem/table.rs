@@ -11,8 +11,9 @@
 //!  4. which records these were, generation + their number, pending = 0
 //! ```
 //!
-//! Who comes next and finds it pending does 3 and 4 again. A handle that has read the records keeps what they
-//! say. The generation tells it how many were written since, and if they are few, which: it reads those alone.
+//! Who comes next and finds it pending does 3 and 4 again. A handle that has read the records
+//! keeps what they say. The generation tells it how many were written since, and if they are
+//! few, which: it reads those alone.
 
 use std::os::fd::BorrowedFd;
 use std::sync::atomic::AtomicU32;
@@ -27,8 +28,8 @@ use crate::mapping::Mapping;
 /// Where the tail of the mapping begins in what follows the data.
 const TAIL: usize = 192;
 
-/// How many records can be written until who has not looked meanwhile has to read all of them. A power of two, so
-/// that places follow each other when the generation wraps.
+/// How many records can be written until who has not looked meanwhile has to read all of them. A power of
+/// two, so that places follow each other when the generation wraps.
 pub(crate) const RECENT: u32 = 32;
 
 /// The words before the records.
@@ -101,8 +102,8 @@ impl Table {
         Ok(ranges)
     }
 
-    /// Reads what was written since a generation, into what was read then: whether that could be done, and else
-    /// all of it has to be read again.
+    /// Reads what was written since a generation, into what was read then: whether that could be done, and
+    /// else all of it has to be read again.
     pub(super) fn catch_up(&self, ranges: &mut Ranges, since: u32) -> Result<bool> {
         let written = self.generation().wrapping_sub(since);
         if written > RECENT {

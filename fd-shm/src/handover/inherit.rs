@@ -98,9 +98,9 @@ pub fn hand_down(command: &mut Command, name: &str, descriptor: BorrowedFd<'_>) 
 /// From here on it is close-on-exec, like every other: the children of this process do not get it.
 ///
 /// That the descriptor is nobody else's is known from three things. Number and file come from the environment
-/// that this program was started with, which safe code cannot change (`set_var` is `unsafe`; before the edition of
-/// 2024 it only ought to have been). The descriptor is not yet close-on-exec,
-/// as everything is that Rust's library and this crate open. And a name is given out once.
+/// that this program was started with, which safe code cannot change (`set_var` is `unsafe`; before the
+/// edition of 2024 it only ought to have been). The descriptor is not yet close-on-exec, as everything is
+/// that Rust's library and this crate open. And a name is given out once.
 ///
 /// # Errors
 ///

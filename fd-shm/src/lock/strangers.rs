@@ -116,8 +116,8 @@ pub struct LockWord {
 ///
 /// Every party, and that is every *thread* that wants in, opens its own; all of those that name the same byte
 /// of the same region exclude each other. Peers need nothing but the descriptor, in any pid namespace and
-/// under any user that may open the region again. Every wait ends with the time that the caller gives.
-/// A process that this one starts has a copy of the open file between fork and exec; an owner that is killed in
+/// under any user that may open the region again. Every wait ends with the time that the caller gives. A
+/// process that this one starts has a copy of the open file between fork and exec; an owner that is killed in
 /// that moment is survived by its lock until the exec.
 ///
 /// What a peer can do is deny: hold the lock until you stop asking, or, if it owns the file, take its mode
