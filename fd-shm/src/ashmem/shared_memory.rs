@@ -193,10 +193,11 @@ impl SharedBuffer {
     ///
     /// [`is_out_of_bounds`](Error::is_out_of_bounds) past the end.
     pub fn read(&self, offset: usize, to: &mut [u8]) -> Result<()> {
-        match self {
+        let done = match self {
             Self::Read(mapping) => mapping.copy_out(offset, to),
             Self::Write(mapping) => mapping.copy_out(offset, to),
-        }
+        };
+        done.map_err(|refused| refused.of(|| format!("SharedBuffer::read({offset}, {} bytes)", to.len())))
     }
 
     /// Copies bytes in, from `offset` on: `ByteBuffer.put`.
@@ -206,12 +207,10 @@ impl SharedBuffer {
     /// [`is_out_of_bounds`](Error::is_out_of_bounds) past the end; [`is_read_only`](Error::is_read_only) for
     /// a mapping that cannot be written (Java's `ReadOnlyBufferException`).
     pub fn write(&self, offset: usize, from: &[u8]) -> Result<()> {
+        let call = || format!("SharedBuffer::write({offset}, {} bytes)", from.len());
         match self {
-            Self::Write(mapping) => mapping.copy_in(offset, from),
-            Self::Read(_) => {
-                let call = format!("SharedBuffer::write({offset}, {} bytes)", from.len());
-                Err(Error::refused(call, Kind::ReadOnly, "mapped for reading alone"))
-            }
+            Self::Write(mapping) => mapping.copy_in(offset, from).map_err(|refused| refused.of(call)),
+            Self::Read(_) => Err(Error::refused(call(), Kind::ReadOnly, "mapped for reading alone")),
         }
     }
 }

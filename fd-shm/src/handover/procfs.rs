@@ -38,7 +38,7 @@ use crate::error::{Error, Kind, Meanings, Result};
 
 /// What the kernel means when it does not show the process.
 const PROCESS: Meanings = &[
-    (Errno::ENOENT, Kind::Gone, "no such process, or /proc is not mounted here"),
+    (Errno::ENOENT, Kind::Gone, "no such process, or no /proc of this pid namespace is mounted here"),
     (Errno::EMFILE, Kind::TableFull, "this process's table is full"),
 ];
 
@@ -73,6 +73,9 @@ pub struct Process {
 
 impl Process {
     /// `open(/proc/<pid>, O_PATH)` - takes hold of a process. This gives no permission.
+    ///
+    /// The pid is meant as the mounted `/proc` counts: one of another pid
+    /// namespace has another process there.
     ///
     /// # Errors
     ///

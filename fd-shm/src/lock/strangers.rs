@@ -69,7 +69,7 @@ const OPEN: Meanings = &[
     (
         Errno::ENOENT,
         Kind::System,
-        "no /proc of this pid namespace is mounted here, and without it no open file of one's own",
+        "no /proc here knows this process, and without it there is no open file of one's own",
     ),
     (Errno::EACCES, Kind::System, "the region's mode bits do not let this user open it for writing"),
     (Errno::EAGAIN, Kind::System, "a peer has a lease on the region, and would be waited for"),
