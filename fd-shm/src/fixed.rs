@@ -271,7 +271,8 @@ fn check_small_pages(fd: &OwnedFd, found: &Stat) -> Result<()> {
 }
 
 /// `fstat(fd)`.
-fn stat(fd: &OwnedFd) -> Result<Stat> {
+pub(crate) fn stat(fd: impl AsFd) -> Result<Stat> {
+    let fd = fd.as_fd();
     rustix::fs::fstat(fd)
         .map_err(|e| Error::system(format!("fstat({})", fd.as_raw_fd()), e.raw_os_error(), &[]))
 }

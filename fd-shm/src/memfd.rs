@@ -8,6 +8,7 @@ use nix::errno::Errno;
 use rustix::fs::MemfdFlags;
 
 use crate::error::{Error, Kind, Meanings, Result};
+use crate::fixed::stat;
 use crate::seals::{self, Seals};
 
 /// The longest name that the kernel takes, in bytes: NAME_MAX less the prefix `memfd:`.
@@ -225,9 +226,7 @@ impl Memfd {
     /// None known for an open memory file.
     #[allow(clippy::len_without_is_empty)] // the size of a file at one moment, not of a collection
     pub fn len(&self) -> Result<u64> {
-        let stat = rustix::fs::fstat(&self.fd)
-            .map_err(|e| Error::system(format!("fstat({})", self.fd.as_raw_fd()), e.raw_os_error(), &[]))?;
-        Ok(stat.st_size.unsigned_abs())
+        Ok(stat(&self.fd)?.st_size.unsigned_abs())
     }
 
     /// `fcntl(fd, F_GET_SEALS)` - what can never be done to this file again.

@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use nix::errno::Errno;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::fs::{FileType, Mode, OFlags, fstat};
+use rustix::fs::{FileType, Mode, OFlags};
 
 use crate::error::{Error, Kind, Meanings, Result};
+use crate::fixed::stat;
 
 /// Where the kernel says how long tasks have waited for memory.
 const PATH: &str = "/proc/pressure/memory";
@@ -80,9 +81,7 @@ impl AsFd for PressureTrigger {
 /// place says it by being readable.
 pub(super) fn wait(trigger: BorrowedFd<'_>, timeout: Duration) -> Result<bool> {
     let number = trigger.as_raw_fd();
-    let found =
-        fstat(trigger).map_err(|e| Error::system(format!("fstat({number})"), e.raw_os_error(), &[]))?;
-    let regular = FileType::from_raw_mode(found.st_mode) == FileType::RegularFile;
+    let regular = FileType::from_raw_mode(stat(trigger)?.st_mode) == FileType::RegularFile;
     let (fires, name) = if regular { (PollFlags::PRI, "POLLPRI") } else { (PollFlags::IN, "POLLIN") };
     let call = || format!("poll({number}, {name})");
     let mut polled = [PollFd::from_borrowed_fd(trigger, fires)];

@@ -3,13 +3,12 @@
 use std::os::fd::{AsFd, AsRawFd};
 use std::time::Duration;
 
-use rustix::fs::fstat;
-
 use super::memory_file::MemoryFile;
 use super::pressure;
 use super::ranges::Unpinned;
 use super::region::{Pinning, Region};
 use crate::error::{Error, Kind, Result};
+use crate::fixed::stat;
 
 /// Purges many regions, the range that was unpinned first before all others, whichever region it is in.
 ///
@@ -197,7 +196,5 @@ fn evict_one(region: &Region) -> Result<Option<(Unpinned, u64)>> {
 
 /// `fstat(fd)`: how much memory the region's file has, in bytes.
 fn memory(region: &Region) -> Result<u64> {
-    let call = || format!("fstat({})", region.as_fd().as_raw_fd());
-    let found = fstat(region).map_err(|e| Error::system(call(), e.raw_os_error(), &[]))?;
-    Ok(found.st_blocks.unsigned_abs() * 512)
+    Ok(stat(region)?.st_blocks.unsigned_abs() * 512)
 }
