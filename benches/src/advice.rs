@@ -45,6 +45,7 @@ fn pages(report: &Report) -> Option<String> {
 }
 
 fn passing(report: &Report) -> Option<String> {
+    report.rows.iter().find(|row| row.question == Question::Throughput && row.subject == RECYCLED)?;
     let from = match crossover(report, RECYCLED, Role::Ours) {
         Some(size) => {
             format!("From messages of {} on, pass the descriptor of memory that stands", bytes(size))
@@ -119,6 +120,11 @@ mod tests {
         ] {
             assert_eq!(crossover(&report(passed, copied), RECYCLED, Role::Ours), expected, "{passed:?}");
         }
-        assert!(sentences(&crate::report::empty()).is_empty(), "nothing is said of what was not measured");
+        // Nothing is said of what was not measured.
+        let mut other = crate::report::empty();
+        assert!(sentences(&other).is_empty());
+        let ours = Row { ratio: Some(1.0), ..Row::of(Question::SetUp, "System V", Role::Ours, 4096, 1.0) };
+        other.rows.push(ours);
+        assert!(sentences(&other).is_empty());
     }
 }

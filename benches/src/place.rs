@@ -5,7 +5,11 @@ use std::path::PathBuf;
 use std::sync::OnceLock;
 
 use nix::sched::CloneFlags;
-use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags, fsconfig_create, fsmount, fsopen};
+use rustix::fs::CWD;
+use rustix::mount::{
+    FsMountFlags, FsOpenFlags, MountAttrFlags, MountPropagationFlags, MoveMountFlags, fsconfig_create,
+    fsmount, fsopen, mount_change, move_mount,
+};
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
 use crate::Failure;
@@ -40,8 +44,13 @@ impl Place {
             pin(first)?;
         }
         let alone = |flags| nix::sched::unshare(flags).is_ok();
-        let private_ipc = alone(CloneFlags::CLONE_NEWIPC)
+        let private_mounts = alone(CloneFlags::CLONE_NEWIPC | CloneFlags::CLONE_NEWNS);
+        let private_ipc = private_mounts
+            || alone(CloneFlags::CLONE_NEWIPC)
             || alone(CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWIPC | CloneFlags::CLONE_NEWNS);
+        if private_mounts {
+            let _ = use_private_shm();
+        }
         // Without the right to mount, sockets are made in the ordinary place: they are there for a moment
         // only.
         let _ = use_nameless_directory();
@@ -59,6 +68,23 @@ impl Place {
     }
 }
 
+/// Hides the machine's `/dev/shm` behind one of our own, which ends with the last of our processes.
+///
+/// Peers name their memory there, and one that is killed leaves it. To be called in a mount namespace that
+/// nobody else is in: what is mounted here must not be seen elsewhere, so propagation is ended first.
+fn use_private_shm() -> rustix::io::Result<()> {
+    mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC)?;
+    let mount = empty_file_system(FsMountFlags::FSMOUNT_CLOEXEC)?;
+    move_mount(&mount, "", CWD, "/dev/shm", MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH)
+}
+
+/// A file system in memory, mounted nowhere yet.
+fn empty_file_system(flags: FsMountFlags) -> rustix::io::Result<OwnedFd> {
+    let configuration = fsopen("tmpfs", FsOpenFlags::FSOPEN_CLOEXEC)?;
+    fsconfig_create(&configuration)?;
+    fsmount(&configuration, flags, MountAttrFlags::MOUNT_ATTR_NOEXEC | MountAttrFlags::MOUNT_ATTR_NOSUID)
+}
+
 /// The file system in which `ipc-channel` makes its sockets.
 static NAMELESS: OnceLock<OwnedFd> = OnceLock::new();
 
@@ -68,12 +94,9 @@ static NAMELESS: OnceLock<OwnedFd> = OnceLock::new();
 /// `ipc-channel` binds its sockets to names in the temporary directory, and removes them once the other
 /// side has connected. A process that is killed in between would leave them behind: not here.
 fn use_nameless_directory() -> rustix::io::Result<()> {
-    let configuration = fsopen("tmpfs", FsOpenFlags::FSOPEN_CLOEXEC)?;
-    fsconfig_create(&configuration)?;
-    let nowhere = MountAttrFlags::MOUNT_ATTR_NOEXEC | MountAttrFlags::MOUNT_ATTR_NOSUID;
     // Not close-on-exec: the second process inherits it under the same number, so that a path means the
     // same to both.
-    let mount = fsmount(&configuration, FsMountFlags::empty(), nowhere)?;
+    let mount = empty_file_system(FsMountFlags::empty())?;
     let path = PathBuf::from(format!("/proc/self/fd/{}", mount.as_raw_fd()));
     // In a user namespace that maps nobody, files there can belong to nobody, and so cannot be made.
     let probe = path.join("probe");

@@ -51,8 +51,8 @@ fn meaning(translation: Translation) -> &'static str {
 fn show(trace: &Trace) {
     println!("What each process has open before:");
     println!();
-    let before = (("sender", &trace.sender_before[..]), ("receiver", &trace.receiver_before[..]));
-    print!("{}", indent(&side_by_side(before.0, before.1)));
+    let [sender, receiver] = ["sender", "receiver"];
+    print!("{}", indent(&side_by_side(&[(sender, &trace.before[0]), (receiver, &trace.before[1])])));
     println!();
     println!("Each step: its number, in whose call it runs, the call or kernel function, what happens:");
     println!();
@@ -60,8 +60,8 @@ fn show(trace: &Trace) {
     println!();
     println!("What each process has open after; the sender's number is still there, and still its own:");
     println!();
-    let (sender, receiver) = trace.after();
-    print!("{}", indent(&side_by_side(("sender", sender), ("receiver", receiver))));
+    let after = (trace.after(sender), trace.after(receiver));
+    print!("{}", indent(&side_by_side(&[(sender, &after.0), (receiver, &after.1)])));
     println!();
     println!("The fd translation table: two numbers, one open file:");
     println!();
@@ -80,7 +80,7 @@ fn difference(traces: &[Trace]) {
         let Some(row) = trace.translations.first() else { continue };
         let with =
             trace.rows.iter().find(|step| step.step == row.chosen_at_step).map_or("", |step| &step.function);
-        let log = trace.after().1.iter().find(|open| open.file == "log").map_or(0, |open| open.fd);
+        let log = trace.after("receiver").iter().find(|open| open.file == "log").map_or(0, |open| open.fd);
         let who = format!("the {}, step {}", row.chosen_in_call_of, row.chosen_at_step);
         println!("  {:<10} {who:<24} {with:<26} {:>13} {log:>6}", trace.translation, row.receiver_fd);
     }

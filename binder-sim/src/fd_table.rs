@@ -40,7 +40,7 @@ struct Open<F> {
 
 /// A line of a printed table.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[cfg_attr(feature = "json", derive(serde::Serialize))]
+#[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
 pub struct FdRow {
     /// The number.
     pub fd: u32,

@@ -12,6 +12,7 @@
 //! * [`fd_table`] - a process's table of descriptors, as a value.
 //! * [`world`] - processes with names, tables and actors around the driver: the in-memory backend.
 //! * [`script`] - who does what, as data; and what each of them saw.
+//! * [`parcel`], [`service`] - what programs say inside a payload, and a service manager on handle 0.
 //! * [`client`] - the same calls on a real `/dev/binder` (feature `live`).
 //! * [`trace`] - what happened, step by step, with the kernel function it stands for.
 //! * [`story`] - the article's story as a script, run in both schemes.
@@ -37,6 +38,10 @@ pub mod script;
 
 #[cfg(feature = "live")]
 pub mod client;
+
+pub mod parcel;
+
+pub mod service;
 
 pub mod trace;
 

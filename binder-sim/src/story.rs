@@ -63,7 +63,7 @@ pub fn before(translation: Translation) -> Result<(World, Pid, Pid), Error> {
 /// ```
 pub fn one_descriptor(translation: Translation) -> Result<(World, Trace), Error> {
     let (mut world, sender, receiver) = before(translation)?;
-    world.trace_between(sender, receiver);
+    world.trace(&[sender, receiver]);
     // The sender calls handle 0 with one FD object, and waits for the reply.
     let payload = Payload::objects([Object::fd(SENDER_FD)]);
     let call = TransactionData::new(0, 1, payload).flags(TransactionFlags::NONE);
@@ -83,7 +83,7 @@ pub fn one_descriptor(translation: Translation) -> Result<(World, Trace), Error>
     let read = world.take_returned(sender);
     let buffer =
         read.and_then(|read| read.returns.iter().find_map(Return::delivered).map(|reply| reply.buffer));
-    let trace = world.take_trace().unwrap_or_else(|| Trace::new(translation, "sender", "receiver"));
+    let trace = world.take_trace().unwrap_or_else(|| Trace::new(translation, vec![]));
     let free = buffer.map(Command::FreeBuffer).into_iter().collect();
     world.write_read(sender, free, Read::NONE)?;
     Ok((world, trace))

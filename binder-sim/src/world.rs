@@ -12,9 +12,10 @@ mod notes;
 mod opens;
 mod pair;
 mod process;
+mod serve;
 
 pub use file::File;
-pub(crate) use opens::MAPPING_BASE;
+pub(crate) use opens::{MAPPING_BASE, MAPPING_STEP};
 pub use pair::RoundTrip;
 pub use process::{Caller, Pid};
 
@@ -156,6 +157,11 @@ impl<T> World<T> {
         self.processes.get(pid.index()).map_or("(nobody)", |process| &process.name)
     }
 
+    /// The first process with this name.
+    pub fn pid(&self, name: &str) -> Option<Pid> {
+        self.processes.iter().position(|process| process.name == name).map(Pid::from_index)
+    }
+
     /// The table of a process; none once it has exited.
     pub fn table(&self, pid: Pid) -> Option<&FdTable<File<T>>> {
         self.processes.get(pid.index())?.table.as_ref()
@@ -273,12 +279,11 @@ impl<T> World<T> {
         Ok(())
     }
 
-    /// Begins to write down what happens between these two.
-    pub fn trace_between(&mut self, sender: Pid, receiver: Pid) {
-        let mut trace = Trace::new(self.driver.translation(), self.name(sender), self.name(receiver));
-        (trace.sender_before, trace.receiver_before) = (self.rows_of(sender), self.rows_of(receiver));
+    /// Begins to write down what happens; the tables of these are followed.
+    pub fn trace(&mut self, processes: &[Pid]) {
+        let tables = processes.iter().map(|&pid| (self.name(pid).into(), self.rows_of(pid))).collect();
         self.driver.set_tracing(true);
-        self.trace = Some(trace);
+        self.trace = Some(Trace::new(self.driver.translation(), tables));
     }
 
     /// Ends writing down; gives what has been written.

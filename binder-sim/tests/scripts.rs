@@ -1,10 +1,12 @@
 //! The curated scripts on the simulated driver, as each kernel that they were recorded on.
 
+#[path = "support/generator.rs"]
+mod generator;
 #[path = "support/guest.rs"]
 mod guest;
 
 use binder_sim::driver::Profile;
-use binder_sim::script::{Recorded, Schedule, Script};
+use binder_sim::script::{Recorded, Run, Schedule, Script};
 use binder_sim::world::World;
 use include_dir::{Dir, include_dir};
 use std::fmt::Write;
@@ -79,4 +81,98 @@ fn a_script_and_its_transcript_read_back_as_they_were_written() {
         let script: Script = recorded.script.to_string().parse().expect("a script");
         assert_eq!(script, recorded.script, "{}", file.path().display());
     }
+}
+
+/// How many random scripts there are for each kernel.
+const RANDOM: u64 = 500;
+
+#[test]
+fn random_scripts_break_nothing_and_say_the_same_twice() {
+    let seed = std::env::var("SEED").map_or(1, |seed| seed.parse().expect("SEED is a number"));
+    for profile in Profile::ALL {
+        for seed in seed..seed + RANDOM {
+            let script = generator::generate(seed);
+            let again: Script = script.to_string().parse().expect("a script");
+            assert_eq!(again.to_string(), script.to_string(), "SEED={seed}");
+            let check = |world: &mut World| {
+                world.check().unwrap_or_else(|broken| panic!("SEED={seed} on {profile}: {broken}"));
+            };
+            let seen = Run::new(&script, guest::world_like(profile.name)).play(check);
+            let twice = Run::new(&again, guest::world_like(profile.name)).play(|_| {});
+            assert_eq!(seen, twice, "SEED={seed} on {profile}");
+            let leaked = seen.last().into_iter().flatten().any(|line| line.ends_with("is leaked"));
+            assert!(
+                !leaked || profile.forgets_superseded_files,
+                "SEED={seed} on {profile}: {:?}",
+                seen.last()
+            );
+        }
+    }
+}
+
+/// In how many orders a script can happen at the most, to be run in all of them.
+const MOST_ORDERS: usize = 500;
+
+/// How many ways there are to shuffle the steps of the actors, each keeping its own order; woken threads come on top.
+fn shuffles(script: &Script) -> usize {
+    let mut done = 0;
+    (0..script.actors.len()).fold(1, |ways: usize, actor| {
+        let steps = script.steps.iter().filter(|step| step.actor == actor).count();
+        (1..=steps).fold(ways, |ways, step| {
+            done += 1;
+            ways.saturating_mul(done) / step
+        })
+    })
+}
+
+#[test]
+fn small_scripts_break_nothing_in_any_order() {
+    let (mut explored, mut orders) = (0, 0);
+    for (name, Recorded { script, .. }) in scripts() {
+        if !(2..=MOST_ORDERS).contains(&shuffles(&script)) {
+            continue;
+        }
+        let check = |world: &mut World| world.check().unwrap_or_else(|broken| panic!("{name}: {broken}"));
+        let mut left = Vec::new();
+        let all = script.explore(
+            || guest::world_like("7.3"),
+            check,
+            |world, transcript| {
+                left.push((world.ready(), transcript.lines.len()));
+            },
+        );
+        assert_eq!(all.orders, left.len(), "{name}");
+        assert!(left.iter().all(|(ready, steps)| *ready == 0 && *steps <= script.steps.len()), "{name}");
+        (explored, orders) = (explored + 1, orders + all.orders);
+    }
+    assert!(explored >= 10 || std::env::var_os("SCRIPTS").is_some(), "{explored} scripts in {orders} orders");
+}
+
+#[test]
+fn every_order_is_run_once() {
+    let script: Script = "
+        actor one
+        actor two
+        one: open pipe a
+        one: open pipe b
+        two: open pipe c
+        two: open pipe d
+    "
+    .parse()
+    .expect("a script");
+    let mut seen = std::collections::BTreeSet::new();
+    let mut order = Vec::new();
+    let tables = |world: &World| {
+        let held = ["a", "b", "c", "d"].map(|name| world.holds(name));
+        held.map(usize::from)
+    };
+    let steps = std::cell::RefCell::new(&mut order);
+    let explored = script.explore(
+        || guest::world_like("7.3"),
+        |world| steps.borrow_mut().push(tables(world)),
+        |_, _| assert!(seen.insert(std::mem::take(*steps.borrow_mut())), "an order came twice"),
+    );
+    assert_eq!(explored.orders, 6, "four steps, two and two");
+    assert_eq!(explored.events, 24);
+    assert_eq!(seen.len(), 6);
 }

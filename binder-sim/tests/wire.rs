@@ -211,7 +211,9 @@ fn answer() -> impl Strategy<Value = Return> {
 
 #[test]
 fn returns_are_the_same_there_and_back() {
-    let last = prop_oneof![delivered().prop_map(Return::Transaction), delivered().prop_map(Return::Reply)];
+    let calls = delivered().prop_map(|call| Return::Transaction(Box::new(call)));
+    let replies = delivered().prop_map(|reply| Return::Reply(Box::new(reply)));
+    let last = prop_oneof![calls, replies];
     check(2000, (prop::collection::vec(answer(), 0..6), prop::option::of(last)), |(mut returns, last)| {
         let mapping = Blocks::default();
         let mapping = match last.as_ref().and_then(Return::delivered) {
@@ -247,7 +249,7 @@ fn a_security_context_comes_with_its_call() {
         payload: Payload::new(),
         security_context: Some(SecurityContext { address, text }),
     };
-    let returns = [Return::Transaction(call)];
+    let returns = [Return::Transaction(Box::new(call))];
     let bytes = wire::encode_returns(&returns);
     assert_eq!(bytes[..4], br::BR_TRANSACTION_SEC_CTX.to_le_bytes());
     assert_eq!(
@@ -304,7 +306,8 @@ fn any_bytes_decode_to_something() {
         let bytes = senseless.bytes(bc::ALL);
         let decoded = wire::decode(&bytes, &memory);
         let refused = |c: &Command| matches!(c, Command::AcquireResult(_) | Command::AttemptAcquire { .. });
-        let ends = |c: &Command| refused(c) || matches!(c, Command::Unknown { .. } | Command::Unreadable);
+        let ends =
+            |c: &Command| refused(c) || matches!(c, Command::Unknown { .. } | Command::Unreadable { .. });
         let cut = decoded.iter().position(ends).unwrap_or(decoded.len());
         assert!(cut + 1 >= decoded.len(), "nothing stands behind what cannot be read: {decoded:?}");
         let taken: usize = decoded[..cut].iter().map(Command::wire_size).sum();

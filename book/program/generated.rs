@@ -3,19 +3,15 @@
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
-use binder_sim::driver::Translation;
-use binder_sim::fd_table::FdRow;
-use binder_sim::story;
-use binder_sim::trace::Trace;
 use regex::Regex;
 
 use crate::benchmarks;
+use crate::binder;
 use crate::descriptors;
 use crate::differences;
 use crate::handover;
 use crate::picture::lifetime::{self, Row};
 use crate::picture::rendezvous::{self, Rendezvous};
-use crate::picture::sequence::{self, Step};
 use crate::picture::translation::{self, Table};
 use crate::recorded::{self, Difference};
 use crate::workspace;
@@ -34,20 +30,14 @@ pub fn check(on_difference: Difference) -> Result<()> {
 
 /// Every generated file with the text it should hold.
 fn files() -> Result<Vec<(PathBuf, String)>> {
-    let (_, classic) = story::one_descriptor(Translation::Classic)?;
-    let (_, deferred) = story::one_descriptor(Translation::Deferred)?;
-    let pictures = [
-        ("translation.svg", tables(&deferred)?),
-        ("transaction-classic.svg", steps(&classic)?),
-        ("transaction-deferred.svg", steps(&deferred)?),
-        ("system-v.svg", meeting()?),
-        ("descriptor.svg", handed_over()?),
-        ("lifetime.svg", lifetime()?),
-    ];
+    let pictures =
+        [("system-v.svg", meeting()?), ("descriptor.svg", handed_over()?), ("lifetime.svg", lifetime()?)];
     let mut files: Vec<_> =
         pictures.map(|(name, text)| (workspace::pages().join("pictures").join(name), text)).into();
-    let drawn = descriptors::pictures()?;
+    let drawn = descriptors::pictures()?.into_iter().chain(binder::pictures()?);
     files.extend(drawn.map(|(name, text)| (workspace::pages().join("pictures").join(name), text)));
+    let traces = binder::traces()?;
+    files.extend(traces.map(|(name, text)| (workspace::pages().join("traces").join(name), text)));
     let results = std::fs::read_to_string(workspace::root().join("benches/results/reference.json"))
         .context("reading the benchmarks' results")?;
     let printed = Printed::by("book/examples/handover_table.out")?;
@@ -58,40 +48,6 @@ fn files() -> Result<Vec<(PathBuf, String)>> {
     let of_benchmarks = benchmarks::files(&results)?;
     files.extend(of_benchmarks.into_iter().map(|(name, text)| (workspace::pages().join(name), text)));
     Ok(files)
-}
-
-/// The two tables after the transaction, and the one open file.
-fn tables(trace: &Trace) -> Result<String> {
-    let row = trace.translations.first().context("the story translates a descriptor")?;
-    let table = |process: &str, entries: &[FdRow]| Table {
-        process: process.to_owned(),
-        entries: entries.iter().map(|entry| (entry.fd, entry.file.clone())).collect(),
-    };
-    let (sender, receiver) = trace.after();
-    let translation = translation::Translation {
-        by: "Binder driver",
-        sent: row.sender_fd,
-        file: row.file.clone(),
-        received: row.receiver_fd,
-    };
-    Ok(translation::draw(&table(&trace.sender, sender), &table(&trace.receiver, receiver), &translation))
-}
-
-/// The steps, with the one at which the receiver's number is chosen marked.
-fn steps(trace: &Trace) -> Result<String> {
-    let chosen = trace.translations.first().context("the story translates a descriptor")?.chosen_at_step;
-    let steps: Vec<_> = trace
-        .rows
-        .iter()
-        .map(|row| Step {
-            lane: usize::from(row.in_call_of == trace.receiver),
-            function: row.function.clone(),
-            text: row.text.clone(),
-            accent: row.step == chosen,
-        })
-        .collect();
-    let title = format!("One transaction with a descriptor, in the {} scheme", trace.translation);
-    Ok(sequence::draw(&title, &[&trace.sender, &trace.receiver], &steps))
 }
 
 /// The System V tour: what both know, and what the table says, as the example printed it.
@@ -109,10 +65,14 @@ fn handed_over() -> Result<String> {
     let [name, size, sent] = printed.find(r#"made a region, "(\w+)" of (\d+) bytes: descriptor (\d+)"#)?;
     let [received] = printed.find(r"received descriptor (\d+)")?;
     let (sent, received) = (sent.parse()?, received.parse()?);
-    let table =
-        |process: &str, number| Table { process: process.into(), entries: vec![(number, name.clone())] };
+    let table = |process: &str, number| Table {
+        process: process.into(),
+        kind: "its fd table",
+        entries: vec![(number, name.clone())],
+    };
     let file = format!("{name}, {size} bytes");
-    let translation = translation::Translation { by: "Unix socket", sent, file, received };
+    let by = "Unix socket";
+    let translation = translation::Translation { by, what: "one open file", sent, file, received };
     Ok(translation::draw(&table("server", sent), &table("client", received), &translation))
 }
 

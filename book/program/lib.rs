@@ -17,6 +17,7 @@
 //! * [`picture`] - transactions of the simulated driver as drawings.
 //! * [`handover`] - the ways to hand a descriptor over as a table.
 //! * [`descriptors`] - the pictures of the chapters on descriptors, from what their examples printed.
+//! * [`binder`] - the pictures of the chapters on Binder, from traces and from what the examples printed.
 //! * [`differences`] - where a region answers otherwise than ashmem's driver, as a table.
 //! * [`benchmarks`] - the recorded run of the benchmarks as tables and plots.
 //! * [`generated`] - the files that programs here make: pictures and tables.
@@ -44,8 +45,11 @@ pub mod handover;
 
 pub mod descriptors;
 
-pub mod benchmarks;
+pub mod binder;
+
 pub mod differences;
+
+pub mod benchmarks;
 
 pub mod generated;
 

@@ -15,6 +15,10 @@ const UNSAFE_FILES: &[(&str, &str)] = &[
     ("benches/src/floor/process.rs", "the raw floor: fork(2), pidfd_getfd(2)"),
     ("benches/src/floor/socket.rs", "the raw floor: sendmsg(2), recvmsg(2)"),
     ("benches/src/floor/system_v.rs", "the raw floor: shmget(2), shmat(2), shmctl(2)"),
+    (
+        "binder-sim/examples/binder_15_server_and_client_broken.rs",
+        "a private mapping, to show that it shares nothing",
+    ),
     ("binder-sim/src/client.rs", "ioctl(2) on the device, with pointers to its arguments"),
     ("binder-sim/src/client/mapping.rs", "mmap(2) of the device, and where it ends"),
     ("binder-sim/tests/kernel/actor.rs", "numbers that a script opens and closes as it likes"),
@@ -80,7 +84,7 @@ const MOST_LINES: usize = 400;
 const BUDGETS: [(&str, usize); 5] = [
     ("sysv-shm/src", 2800), // segments, semaphores, who uses them and what is left; a third says what an errno means
     ("fd-shm/src", 4800), // every way to hand a region over, locks; half is ashmem: pure, its real calls, in the region
-    ("binder-sim/src", 10000), // the driver whole, its world, the wire, scripts as text, and a client of a real device
+    ("binder-sim/src", 10500), // the driver whole, its world, the wire, scripts as text, a service manager, a client of a real device
     ("benches/src", 5500), // nine questions, each through the library, in raw system calls and beside its peers; the report
     ("book/program", 2600), // the book's pipeline, the rules for its pages, and the pictures and tables of nearly every chapter
 ];

@@ -5,6 +5,7 @@
 
 use std::rc::Rc;
 
+use iceoryx2::config::Config;
 use iceoryx2::node::{Node, NodeBuilder};
 use iceoryx2::port::backpressure_strategy::BackpressureStrategy;
 use iceoryx2::port::publisher::Publisher;
@@ -15,6 +16,7 @@ use iceoryx2_bb_container::semantic_string::SemanticString;
 use iceoryx2_bb_posix::creation_mode::CreationMode;
 use iceoryx2_bb_posix::shared_memory::SharedMemoryBuilder;
 use iceoryx2_bb_system_types::file_name::FileName;
+use iceoryx2_bb_system_types::path::Path;
 
 use super::PeerPart;
 use crate::clock::{Alone, Clock, Subject};
@@ -46,10 +48,13 @@ pub(super) fn set_up(size: usize) -> Result<Entry, Failure> {
     Ok(Entry::peer("iceoryx2 shared memory", size as u64, "POSIX shared memory", work))
 }
 
-/// A node, kept for as long as its ports.
+/// A node, kept for as long as its ports; its files are in `/dev/shm`, which is our own where that is permitted.
 fn node() -> Result<Node<ipc::Service>, Failure> {
     set_log_level(LogLevel::Error);
-    NodeBuilder::new().create::<ipc::Service>().map_err(Failure::step("an iceoryx2 node"))
+    let mut config = Config::global_config().clone();
+    let path = Path::new(b"/dev/shm/iceoryx2").map_err(|e| Failure::new(format!("a path: {e:?}")))?;
+    config.global.set_root_path(&path);
+    NodeBuilder::new().config(&config).create::<ipc::Service>().map_err(Failure::step("an iceoryx2 node"))
 }
 
 fn service_name(name: &str) -> Result<ServiceName, Failure> {

@@ -1,8 +1,8 @@
 //! Peers that not everybody should have to build: the feature `peers`.
 //!
 //! `ipc-channel` is in its questions' files, since the book needs it anyway. The two here do the same work in
-//! the same turns as the rows that they stand beside; what they leave behind when they are killed (files
-//! under `/dev/shm`, and for iceoryx2 under its root directory) is how they are.
+//! the same turns as the rows that they stand beside. What they leave behind when they are killed (files under
+//! `/dev/shm`) ends with the run where `Place::take` may mount a directory of its own over it.
 
 mod iceoryx;
 mod shared_memory;

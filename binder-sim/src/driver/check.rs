@@ -261,3 +261,6 @@ impl Sums {
         (counts.0, counts.1) = (counts.0 + strong, counts.1 + weak);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,13 +2,21 @@
 //!
 //! Offsets and sizes only, never an address or a page: the kernel's C driver does this in `binder_alloc.c`, its
 //! Rust driver in a file of this name. Blocks know their neighbours, so only two things need a search: the
-//! smallest free block that is large enough, and the taken block at an offset that comes from outside.
+//! smallest free block that is large enough, and the taken block at an offset that comes from outside. The first
+//! is a sorted set without the block at the end, which is mostly taken from; the second a table, made as it is needed.
 
-use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::boxed::Box;
+use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 
 /// No block: the end of the chain, or of the list of unused places.
 const NONE: u32 = u32::MAX;
+
+/// Blocks begin at multiples of this.
+const GRAIN: u32 = 8;
+
+/// How many such starts one piece of the table is for: those of a page.
+const STARTS: usize = 512;
 
 /// The place of a block in its allocator: good until the block is given back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -35,8 +43,8 @@ struct Block<T> {
 ///
 /// # Invariants
 /// The blocks from 0 on, each `behind` the one before, cover the mapping without a gap; no two free ones touch;
-/// `tail` is the last of them; `free` lists exactly the free ones before it, `by_start` exactly the taken ones, and
-/// one more at [`NONE`], so that a lone buffer that comes and goes makes and drops no list.
+/// `tail` is the last of them, place 0 the first; `free` lists exactly the free ones before the tail, `by_start`
+/// exactly the taken ones.
 #[derive(Debug)]
 pub(crate) struct RangeAlloc<T> {
     /// All blocks, and places that blocks have left.
@@ -47,8 +55,8 @@ pub(crate) struct RangeAlloc<T> {
     tail: u32,
     /// The other free ones as (size, start, place): the first that is large enough is the best fit.
     free: BTreeSet<(u32, u32, u32)>,
-    /// The places of the taken ones, by where they start.
-    by_start: BTreeMap<u32, u32>,
+    /// The places of the taken ones, by where they start: pieces of a table.
+    by_start: Vec<Option<Box<[u32; STARTS]>>>,
     /// The bytes of the mapping.
     size: u32,
 }
@@ -62,7 +70,7 @@ impl<T> RangeAlloc<T> {
             unused: NONE,
             tail: 0,
             free: BTreeSet::new(),
-            by_start: BTreeMap::from([(NONE, NONE)]),
+            by_start: Vec::new(),
             size,
         }
     }
@@ -86,7 +94,7 @@ impl<T> RangeAlloc<T> {
         }
         let block = &mut self.blocks[place as usize];
         (block.size, block.taken) = (size, Some(value));
-        self.by_start.insert(start, place);
+        self.note(start, place);
         Some(BlockId(place))
     }
 
@@ -95,8 +103,8 @@ impl<T> RangeAlloc<T> {
         let place = id.0;
         let block = self.blocks.get_mut(place as usize)?;
         let value = block.taken.take()?;
-        self.by_start.remove(&block.start);
-        let (before, behind) = (block.before, block.behind);
+        let (start, before, behind) = (block.start, block.before, block.behind);
+        self.note(start, NONE);
         if self.is_free(behind) {
             self.unlist(behind);
             self.swallow(place, behind);
@@ -114,7 +122,9 @@ impl<T> RangeAlloc<T> {
 
     /// The taken block at this offset.
     pub(crate) fn find(&self, start: u32) -> Option<BlockId> {
-        self.by_start.get(&start).filter(|&&place| place != NONE).copied().map(BlockId)
+        let (piece, at) = split(start)?;
+        let place = self.by_start.get(piece)?.as_ref()?[at];
+        (place != NONE).then_some(BlockId(place))
     }
 
     /// Where a taken block begins, and its bytes.
@@ -135,7 +145,12 @@ impl<T> RangeAlloc<T> {
 
     /// The taken blocks by where they start: their bytes, and what stands in them.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (u32, &T)> {
-        let blocks = self.by_start.values().filter_map(|&place| self.blocks.get(place as usize));
+        let mut place = 0;
+        let blocks = core::iter::from_fn(move || {
+            let block = self.blocks.get(place as usize)?;
+            place = block.behind;
+            Some(block)
+        });
         blocks.filter_map(|block| block.taken.as_ref().map(|value| (block.size, value)))
     }
 
@@ -152,6 +167,15 @@ impl<T> RangeAlloc<T> {
         let is_fit = tail.taken.is_none() && tail.size >= size;
         let tail = is_fit.then_some((tail.size, tail.start, self.tail));
         listed.into_iter().chain(tail).min()
+    }
+
+    /// Notes which taken block begins here: one at `place`, or none.
+    fn note(&mut self, start: u32, place: u32) {
+        let Some((piece, at)) = split(start) else { return };
+        if self.by_start.len() <= piece {
+            self.by_start.resize_with(piece + 1, || None);
+        }
+        self.by_start[piece].get_or_insert_with(|| Box::new([NONE; STARTS]))[at] = place;
     }
 
     /// Whether there is a free block at this place.
@@ -216,7 +240,7 @@ impl<T> RangeAlloc<T> {
             let listed = if is_free {
                 self.free.contains(&(block.size, block.start, at)) != (at == self.tail)
             } else {
-                self.by_start.get(&block.start) == Some(&at)
+                self.find(block.start) == Some(BlockId(at))
             };
             if !listed {
                 return Err("a block is not listed as what it is");
@@ -228,11 +252,19 @@ impl<T> RangeAlloc<T> {
         if before != self.tail || end != self.size {
             return Err("blocks do not cover the mapping");
         }
-        if (free, taken + 1) != (self.free.len() + tail, self.by_start.len()) {
+        let noted = self.by_start.iter().flatten().flat_map(|piece| piece.iter());
+        let noted = noted.filter(|&&place| place != NONE).count();
+        if (free, taken) != (self.free.len() + tail, noted) {
             return Err("something is listed that is no block");
         }
         Ok(())
     }
+}
+
+/// Which piece of the table an offset belongs to, and where in it; none if no block begins there.
+fn split(start: u32) -> Option<(usize, usize)> {
+    let grain = (start / GRAIN) as usize;
+    start.is_multiple_of(GRAIN).then_some((grain / STARTS, grain % STARTS))
 }
 
 #[cfg(test)]
@@ -241,21 +273,21 @@ mod tests {
 
     #[test]
     fn best_fit_takes_the_smallest_hole_from_its_start_and_frees_merge() {
-        let mut alloc = RangeAlloc::new(100);
-        let taken: [BlockId; 4] = [30, 10, 20, 10].map(|size| alloc.alloc(size, ()).expect("room"));
-        assert_eq!(taken.map(|id| alloc.place(id)), [(0, 30), (30, 10), (40, 20), (60, 10)]);
+        let mut alloc = RangeAlloc::new(800);
+        let taken: [BlockId; 4] = [240, 80, 160, 80].map(|size| alloc.alloc(size, ()).expect("room"));
+        assert_eq!(taken.map(|id| alloc.place(id)), [(0, 240), (240, 80), (320, 160), (480, 80)]);
         alloc.free(taken[0]);
         alloc.free(taken[2]);
-        alloc.check().expect("two holes: 30 bytes at 0, 20 at 40; 30 at the end");
-        let smallest = alloc.alloc(15, ()).expect("room");
-        assert_eq!(alloc.place(smallest), (40, 15), "the smallest hole that is large enough");
-        assert_eq!(alloc.alloc(40, ()), None, "65 bytes are free, but not in one piece");
+        alloc.check().expect("two holes: 240 bytes at 0, 160 at 320; 240 at the end");
+        let smallest = alloc.alloc(120, ()).expect("room");
+        assert_eq!(alloc.place(smallest), (320, 120), "the smallest hole that is large enough");
+        assert_eq!(alloc.alloc(320, ()), None, "520 bytes are free, but not in one piece");
         for id in [smallest, taken[1], taken[3]] {
             assert_eq!(alloc.free(id), Some(()));
             alloc.check().expect("merged");
         }
-        assert_eq!(alloc.free_bytes(), 100);
-        assert_eq!(alloc.alloc(100, ()).map(|id| alloc.place(id)), Some((0, 100)), "one piece again");
+        assert_eq!(alloc.free_bytes(), 800);
+        assert_eq!(alloc.alloc(800, ()).map(|id| alloc.place(id)), Some((0, 800)), "one piece again");
     }
 
     #[test]

@@ -7,6 +7,7 @@ use super::work::Work;
 use super::{Driver, Output};
 use crate::errno::Errno;
 use crate::protocol::{Delivered, Refusal, Return};
+use alloc::boxed::Box;
 use alloc::format;
 
 /// Room that has to be left for the largest return before new work is taken: 72 bytes and its word.
@@ -196,7 +197,7 @@ impl<F: core::fmt::Debug> Driver<F> {
             }
             alloc.address(id)
         });
-        let delivered = Delivered {
+        let delivered = Box::new(Delivered {
             ptr,
             cookie,
             code: transaction.code,
@@ -206,7 +207,7 @@ impl<F: core::fmt::Debug> Driver<F> {
             buffer,
             payload: core::mem::take(&mut transaction.payload),
             security_context: transaction.security_context.take(),
-        };
+        });
         let is_call = transaction.node.is_some();
         if transaction.expects_reply() {
             // INVARIANT: a call being served is on top of its server's stack.

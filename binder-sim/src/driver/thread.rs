@@ -205,6 +205,11 @@ impl<F: core::fmt::Debug> Driver<F> {
         self.processes.get(id.process)?.threads.get(&id.tid).copied()
     }
 
+    /// Whether the thread is inside an ioctl: it waits, or has been woken and not run.
+    pub fn is_in_call(&self, id: ThreadId) -> bool {
+        self.find_thread(id).is_some_and(|key| self.threads[key].call.is_some())
+    }
+
     /// The ioctl that the thread is inside.
     pub(crate) fn call_mut(&mut self, key: ThreadKey) -> Option<&mut Call<F>> {
         self.threads.get_mut(key)?.call.as_mut()

@@ -63,7 +63,10 @@ impl<F: core::fmt::Debug> Driver<F> {
     fn newer_command(&mut self, key: ThreadKey, command: &Command) -> Result<(), Errno> {
         let process = self.process_of(key);
         match *command {
-            Command::Unreadable => Err(Errno::EFAULT),
+            // The word is looked at first: one that this kernel does not know is that, whatever follows it.
+            Command::Unreadable { word } if self.profile.freeze_notification || !is_freeze_notice(word) => {
+                Err(Errno::EFAULT)
+            }
             _ if !self.profile.freeze_notification => Err(Errno::EINVAL),
             Command::RequestFreezeNotification { handle, cookie } => {
                 self.request_freeze_notice(process, handle, cookie)
@@ -123,4 +126,13 @@ impl<F: core::fmt::Debug> Driver<F> {
         });
         self.outputs.push_back(Output::CloseFds { thread, numbers });
     }
+}
+
+/// Whether a word is one of the three about freeze notifications.
+fn is_freeze_notice(word: u32) -> bool {
+    use crate::wire::bc::*;
+    matches!(
+        word,
+        BC_REQUEST_FREEZE_NOTIFICATION | BC_CLEAR_FREEZE_NOTIFICATION | BC_FREEZE_NOTIFICATION_DONE
+    )
 }

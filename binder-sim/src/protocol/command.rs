@@ -117,8 +117,12 @@ pub enum Command {
         /// The word.
         word: u32,
     },
-    /// A word, or what should follow it, that cannot be read: the ioctl fails with `EFAULT`.
-    Unreadable,
+    /// A word, or what should follow it, that cannot be read: the ioctl fails with `EFAULT`, or with `EINVAL` if the
+    /// word itself can be read and is none of the driver's.
+    Unreadable {
+        /// The word; 0 if not even that can be read.
+        word: u32,
+    },
 }
 
 impl Command {
@@ -140,7 +144,7 @@ impl Command {
             Command::IncRefs(_) | Command::Acquire(_) | Command::Release(_) | Command::DecRefs(_) => 4,
             Command::AcquireResult(_) => 4,
             Command::RegisterLooper | Command::EnterLooper | Command::ExitLooper => 0,
-            Command::Unknown { .. } | Command::Unreadable => 0,
+            Command::Unknown { .. } | Command::Unreadable { .. } => 0,
         }
     }
 
@@ -179,7 +183,7 @@ impl Command {
             Command::AcquireResult(_) => "BC_ACQUIRE_RESULT",
             Command::AttemptAcquire { .. } => "BC_ATTEMPT_ACQUIRE",
             Command::Unknown { .. } => "unknown command",
-            Command::Unreadable => "unreadable command",
+            Command::Unreadable { .. } => "unreadable command",
         }
     }
 }

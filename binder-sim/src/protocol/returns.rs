@@ -2,6 +2,7 @@
 
 use super::{Payload, TransactionFlags};
 use crate::errno::Errno;
+use alloc::boxed::Box;
 use alloc::string::String;
 use core::fmt;
 
@@ -73,9 +74,9 @@ pub enum Return {
     /// `BR_NOOP`: opens each read.
     Noop,
     /// `BR_TRANSACTION`, or `BR_TRANSACTION_SEC_CTX` with a security context: a call for one of the reader's nodes.
-    Transaction(Delivered),
+    Transaction(Box<Delivered>),
     /// `BR_REPLY`: the answer to the reader's call.
-    Reply(Delivered),
+    Reply(Box<Delivered>),
     /// `BR_TRANSACTION_COMPLETE`: the driver took what the reader sent.
     TransactionComplete,
     /// `BR_TRANSACTION_PENDING_FROZEN`: the same; the receiver is frozen.

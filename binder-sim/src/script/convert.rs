@@ -38,7 +38,7 @@ impl From<Command> for Say {
             Command::AcquireResult(_) | Command::AttemptAcquire { .. } | Command::Unknown { .. } => {
                 Say::Raw(wire::encode(&[command], &mut wire::Blocks::default()))
             }
-            Command::Unreadable => Say::Raw(alloc::vec![0]),
+            Command::Unreadable { .. } => Say::Raw(alloc::vec![0]),
         }
     }
 }

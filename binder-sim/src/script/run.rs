@@ -11,7 +11,7 @@ use crate::error::Error;
 use crate::fd_table::FdRow;
 use crate::protocol::{Ioctl, NodeInfoForRef, ObjectFlags, Return};
 use crate::wire::{self, Blocks};
-use crate::world::{Caller, MAPPING_BASE, Pid, World};
+use crate::world::{Caller, MAPPING_BASE, MAPPING_STEP, Pid, World};
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec;
@@ -30,6 +30,15 @@ struct Waiting {
     written: usize,
 }
 
+/// An open as the driver knows it.
+#[derive(Debug, Clone, Copy)]
+struct Known {
+    /// Its number.
+    id: ProcessId,
+    /// Where it is mapped; none if it is not, or no longer.
+    base: Option<u64>,
+}
+
 /// A script under way.
 #[derive(Debug)]
 pub struct Run<'a> {
@@ -39,8 +48,10 @@ pub struct Run<'a> {
     pub(super) world: World,
     /// The actors' processes.
     pids: Vec<Pid>,
-    /// What they have open of the device, and how the driver numbers it.
-    opens: Vec<(Opens, Vec<ProcessId>)>,
+    /// What they have open of the device, and how the driver knows it.
+    opens: Vec<(Opens, Vec<Known>)>,
+    /// How many mappings each has made.
+    mappings: Vec<u64>,
     /// What the actors saw so far.
     transcript: Transcript,
     /// What steps have brought that later ones speak of.
@@ -81,15 +92,33 @@ impl<'a> Run<'a> {
         }
         drop(world.exit(first));
         let symbols = Symbols::new(script.actors.len());
-        let opens = vec![<(Opens, Vec<ProcessId>)>::default(); pids.len()];
+        let opens = vec![<(Opens, Vec<Known>)>::default(); pids.len()];
         let (transcript, waiting) = (Transcript::default(), Vec::new());
-        Run { script, world, pids, opens, transcript, symbols, waiting, now: 0 }
+        let mappings = vec![0; pids.len()];
+        Run { script, world, pids, opens, mappings, transcript, symbols, waiting, now: 0 }
     }
 
     /// The world as it is now, and what each actor saw.
     pub(super) fn end(mut self) -> (World, Transcript) {
         self.transcript.lines.sort_by_key(|line| line.step);
         (self.world, self.transcript)
+    }
+
+    /// Ends all actors; gives the pipes that somebody still holds then.
+    pub(super) fn leave(&mut self) -> Vec<String> {
+        for &pid in &self.pids {
+            // It may have ended in the script.
+            drop(self.world.exit(pid));
+        }
+        self.world.run();
+        let first = self.script.actors.iter().flat_map(|actor| &actor.files);
+        let first = first.map(|(_, kind, name)| (*kind, name));
+        let later = self.script.steps.iter().filter_map(|step| match &step.action {
+            Action::Open(kind, name) => Some((*kind, name)),
+            _ => None,
+        });
+        let held = first.chain(later).filter(|(kind, name)| *kind == Kind::Pipe && self.world.holds(name));
+        held.map(|(_, name)| name.clone()).collect()
     }
 
     /// The next step of each actor whose thread for it does not wait.
@@ -147,12 +176,12 @@ impl<'a> Run<'a> {
     /// Does it; `line` is the line of the transcript that says what came of it.
     fn act(&mut self, step: &Step, line: usize) -> Result<Seen, Error> {
         let pid = self.pids[step.actor];
-        let (world, (opens, ids)) = (&mut self.world, &mut self.opens[step.actor]);
+        let (world, (opens, known)) = (&mut self.world, &mut self.opens[step.actor]);
         match &step.action {
             Action::OpenDevice(device) => {
                 let fd = world.open_device_of(pid, *device)?;
                 opens.opened(fd);
-                ids.extend(world.table(pid).and_then(|table| table.get(fd)?.as_device()));
+                known.extend(world.open_at_fd(pid, fd).map(|id| Known { id, base: None }));
                 return Ok(Seen::new(format!("fd {fd}")));
             }
             Action::Open(kind, name) => {
@@ -190,13 +219,14 @@ impl<'a> Run<'a> {
     /// A call of the device.
     fn call(&mut self, step: &Step, line: usize) -> Result<Seen, Error> {
         let (pid, tid) = (self.pids[step.actor], self.tid(step));
-        let (opens, ids) = &mut self.opens[step.actor];
+        let (opens, known) = &mut self.opens[step.actor];
         let place = opens.place(step.device);
         if let (Action::Munmap, Some(place)) = (&step.action, place) {
             if !opens.get(place).is_some_and(|open| open.mapped) {
                 return Ok(Seen::new(Errno::EINVAL.to_string()));
             }
-            self.world.munmap_open(pid, ids[place]);
+            self.world.munmap_open(pid, known[place].id);
+            known[place].base = None;
             opens.set_mapped(place, false);
             return Ok(Seen::new("ok"));
         }
@@ -205,7 +235,12 @@ impl<'a> Run<'a> {
         match &step.action {
             Action::Mmap { size, writable } => {
                 self.world.mmap_fd(pid, fd, *size, *writable)?;
-                place.into_iter().for_each(|place| opens.set_mapped(place, true));
+                let before = self.mappings[step.actor];
+                self.mappings[step.actor] += 1;
+                if let Some(place) = place {
+                    opens.set_mapped(place, true);
+                    known[place].base = Some(MAPPING_BASE + before * MAPPING_STEP);
+                }
                 Ok(Seen::new("ok"))
             }
             Action::Poll => {
@@ -218,7 +253,7 @@ impl<'a> Run<'a> {
             }
             action => match self.ioctl(action) {
                 Some(ioctl) => match self.world.ioctl(caller, ioctl)? {
-                    Some(answer) => Ok(Seen::answer(&answer, &self.names(step.actor))),
+                    Some(answer) => Ok(Seen::answer(&answer, &self.names(step.actor, None))),
                     None => self.wait(step.actor, caller, line, 0),
                 },
                 None => Ok(Seen::new(Errno::EINVAL.to_string())),
@@ -266,10 +301,12 @@ impl<'a> Run<'a> {
         line: usize,
     ) -> Result<Seen, Error> {
         let mut memory = Blocks::default();
-        let Encoded { bytes } = Encoded::new(write, MAPPING_BASE, &mut memory);
+        let open = self.world.open_at_fd(caller.pid, caller.fd);
+        let base = open.and_then(|open| self.base(actor, open));
+        let Encoded { bytes } = Encoded::new(write, base.unwrap_or(0), &mut memory);
         let commands = wire::decode(&bytes, &memory);
         match self.world.write_read_by(caller, commands, read)? {
-            Some(result) => Ok(self.saw(actor, line, bytes.len(), &result)),
+            Some(result) => Ok(self.saw((actor, base), line, bytes.len(), result)),
             None => self.wait(actor, caller, line, bytes.len()),
         }
     }
@@ -301,9 +338,10 @@ impl<'a> Run<'a> {
         for waiting in core::mem::take(&mut self.waiting) {
             let Waiting { actor, thread, line, written } = waiting;
             let returned = self.world.take_returned_of_thread(thread);
-            let saw = returned.map(|result| self.saw(actor, line, written, &result)).or_else(|| {
+            let base = self.base(actor, thread.process);
+            let saw = returned.map(|result| self.saw((actor, base), line, written, result)).or_else(|| {
                 Some(match self.world.take_answer_of_thread(thread)? {
-                    Ok(answer) => Seen::answer(&answer, &self.names(actor)),
+                    Ok(answer) => Seen::answer(&answer, &self.names(actor, base)),
                     Err(errno) => Seen::new(errno.to_string()),
                 })
             });
@@ -317,21 +355,39 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// What came out of an ioctl, as text; remembers its buffers and handles.
-    fn saw(&mut self, actor: usize, line: usize, written: usize, result: &WriteRead) -> Seen {
+    /// What came out of an ioctl, as text; remembers its buffers and handles. Whoever has unmapped the device is told
+    /// of what arrived, and cannot look at it.
+    fn saw(
+        &mut self,
+        (actor, base): (usize, Option<u64>),
+        line: usize,
+        written: usize,
+        mut result: WriteRead,
+    ) -> Seen {
         let step = self.transcript.lines[line].step;
-        for delivered in result.returns.iter().filter_map(Return::delivered) {
-            self.symbols.received(actor, step, delivered, MAPPING_BASE);
+        for answer in &mut result.returns {
+            if let Return::Transaction(delivered) | Return::Reply(delivered) = answer {
+                if base.is_none() {
+                    delivered.payload.bytes.clear();
+                    delivered.payload.objects.clear();
+                }
+                self.symbols.received(actor, step, delivered, base.unwrap_or(0));
+            }
         }
         let errno = result.error.map(|errno| errno.to_string());
-        Seen::write_read(errno, result.write_consumed, written, &result.returns, &self.names(actor))
+        Seen::write_read(errno, result.write_consumed, written, &result.returns, &self.names(actor, base))
     }
 
-    /// What the numbers that an actor sees are called.
-    fn names(&self, actor: usize) -> Names {
+    /// Where an open of an actor is mapped.
+    fn base(&self, actor: usize, open: ProcessId) -> Option<u64> {
+        self.opens[actor].1.iter().find(|known| known.id == open)?.base
+    }
+
+    /// What the numbers that an actor sees are called; `base` is where its mapping begins.
+    fn names(&self, actor: usize, base: Option<u64>) -> Names {
         let actors = self.pids.iter().zip(&self.script.actors);
         let pids = actors.map(|(pid, actor)| (pid.raw(), actor.name.clone())).collect();
-        Names { base: MAPPING_BASE, pids, files: self.files(actor) }
+        Names { base: base.unwrap_or(u64::MAX), pids, files: self.files(actor) }
     }
 
     /// What an actor has open.

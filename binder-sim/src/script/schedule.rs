@@ -3,6 +3,7 @@
 use super::run::Run;
 use super::{Script, Transcript};
 use crate::world::World;
+use alloc::string::String;
 use alloc::vec::Vec;
 
 /// Which of the things that can happen next happens: a woken thread goes on, or an actor does its next step.
@@ -22,11 +23,7 @@ impl Run<'_> {
             Schedule::Fifo => {
                 for number in 0..self.script.steps.len() {
                     self.step(number);
-                    after(&mut self.world);
-                    while self.world.ready() > 0 {
-                        self.wake(0);
-                        after(&mut self.world);
-                    }
+                    self.settle(&mut after);
                 }
             }
             Schedule::Seeded(seed) => {
@@ -41,6 +38,31 @@ impl Run<'_> {
             }
         }
         self.end()
+    }
+
+    /// Runs all steps in the script's order, and then ends all actors; gives what every step saw, and of the last one
+    /// also which files somebody still holds when nobody is left: none, if the driver makes no mistake.
+    pub fn play(mut self, mut after: impl FnMut(&mut World)) -> Vec<Vec<String>> {
+        for number in 0..self.script.steps.len() {
+            self.step(number);
+            self.settle(&mut after);
+        }
+        let leaked = self.leave();
+        let (_, transcript) = self.end();
+        let mut seen = transcript.seen();
+        if let Some(last) = seen.last_mut() {
+            last.extend(leaked.into_iter().map(|name| alloc::format!("{name} is leaked")));
+        }
+        seen
+    }
+
+    /// Whoever is woken runs, until nobody is.
+    fn settle(&mut self, after: &mut impl FnMut(&mut World)) {
+        after(&mut self.world);
+        while self.world.ready() > 0 {
+            self.wake(0);
+            after(&mut self.world);
+        }
     }
 
     /// Does one of all that can happen, as `choice` says, until nothing can.

@@ -18,15 +18,16 @@ use alloc::vec::Vec;
 /// let mut bytes = bc::BC_ENTER_LOOPER.to_le_bytes().to_vec();
 /// bytes.extend([1, 2]);
 /// let memory = Blocks::default();
-/// assert_eq!(decode(&bytes, &memory), [Command::EnterLooper, Command::Unreadable]);
+/// assert_eq!(decode(&bytes, &memory), [Command::EnterLooper, Command::Unreadable { word: 0 }]);
 /// ```
 pub fn decode(bytes: &[u8], memory: &impl Memory) -> Vec<Command> {
     let mut from = Cursor(bytes);
     let mut commands = Vec::new();
     while !from.0.is_empty() {
+        let word = Cursor(from.0).u32().unwrap_or(0);
         let command = command(&mut from, memory);
         let ends = command.as_ref().is_none_or(is_refused);
-        commands.push(command.unwrap_or(Command::Unreadable));
+        commands.push(command.unwrap_or(Command::Unreadable { word }));
         if ends {
             break;
         }
@@ -143,7 +144,7 @@ fn put_command(command: &Command, out: &mut Vec<u8>, arena: &mut impl Arena) {
             out.put_u32(*handle);
         }
         Command::Unknown { word } => put_word(out, *word, &[]),
-        Command::Unreadable => {}
+        Command::Unreadable { .. } => {}
     }
 }
 

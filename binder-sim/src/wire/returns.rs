@@ -5,6 +5,7 @@ use super::cursor::{Cursor, Put};
 use super::number::br::*;
 use super::{Header, Memory, put_word, size_of_payload};
 use crate::protocol::{Delivered, Return, SecurityContext, TransactionFlags};
+use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 
@@ -22,8 +23,10 @@ fn answer(from: &mut Cursor<'_>, mapping: &impl Memory) -> Option<Return> {
         BR_NOOP => Return::Noop,
         BR_OK => Return::Ok,
         BR_ERROR => Return::Error(from.u32()?.cast_signed()),
-        BR_TRANSACTION | BR_TRANSACTION_SEC_CTX => Return::Transaction(delivered(word, from, mapping)?),
-        BR_REPLY => Return::Reply(delivered(word, from, mapping)?),
+        BR_TRANSACTION | BR_TRANSACTION_SEC_CTX => {
+            Return::Transaction(Box::new(delivered(word, from, mapping)?))
+        }
+        BR_REPLY => Return::Reply(Box::new(delivered(word, from, mapping)?)),
         BR_TRANSACTION_COMPLETE => Return::TransactionComplete,
         BR_TRANSACTION_PENDING_FROZEN => Return::TransactionPendingFrozen,
         BR_ONEWAY_SPAM_SUSPECT => Return::OnewaySpamSuspect,

@@ -65,8 +65,9 @@ impl<T> World<T> {
         let mut steps = Vec::new();
         let answer = self.reserve(reader, task, &files, &mut steps);
         let answer = answer.map(|reserved| {
-            let mut steps = steps.into_iter();
-            let install = |(number, file): (Reserved, InFlight<File<T>>)| {
+            let (mut steps, mut files) = (steps.into_iter(), files.into_iter());
+            let install = |number: Reserved| {
+                let Some(file) = files.next() else { return number.number() };
                 let note = steps.next().map(|step| (file.file.to_string(), file.sender_fd, step));
                 let Some(table) = self.table_at(task) else { return number.number() };
                 let number = table.fd_install(number, file.file, true);
@@ -76,7 +77,7 @@ impl<T> World<T> {
                 }
                 number
             };
-            reserved.into_iter().zip(files).map(install).collect()
+            reserved.into_iter().map(install).collect()
         });
         self.driver.handle(Input::Installed(call, answer));
     }

@@ -1,10 +1,10 @@
-//! What happens, written down: each step in somebody's call, with the tables as they are then.
+//! What happens, written down: each step in somebody's call, with what it changes in the tables.
 
 use super::{Pid, World};
 use crate::driver::{ProcessId, Read, ThreadId, WriteRead};
 use crate::fd_table::FdRow;
 use crate::protocol::Command;
-use crate::trace::{Lane, Row, TranslationRow};
+use crate::trace::{Lane, Row, TranslationRow, changes};
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -38,16 +38,18 @@ impl<T> World<T> {
         }
     }
 
-    /// Writes a step down, with both tables as they are now.
+    /// Writes a step down, with what it changed in the tables.
     fn note_by(&mut self, pid: Pid, lane: Lane, function: &str, text: String) {
         let in_call_of = self.name(pid).to_string();
-        let find = |name: &str| self.processes.iter().position(|process| process.name == name);
         let Some(trace) = &self.trace else { return };
-        let (sender, receiver) = (find(&trace.sender), find(&trace.receiver));
-        let rows = |at: Option<usize>| at.map(|at| self.rows_of(Pid::from_index(at))).unwrap_or_default();
-        let (sender_table, receiver_table) = (rows(sender), rows(receiver));
         let (step, function) = (trace.rows.len() + 1, function.into());
-        let row = Row { step, lane, in_call_of, function, text, sender_table, receiver_table };
+        let before = trace.replay(trace.rows.len()).tables;
+        let mut made = Vec::new();
+        for (at, name) in trace.processes.iter().enumerate() {
+            let after = self.pid(name).map(|pid| self.rows_of(pid)).unwrap_or_default();
+            made.extend(changes(at, &before[at], &after));
+        }
+        let row = Row { step, lane, in_call_of, function, text, changes: made };
         if let Some(trace) = &mut self.trace {
             trace.rows.push(row);
         }
@@ -86,6 +88,7 @@ impl<T> World<T> {
                 receiver_fd,
                 chosen_in_call_of,
                 chosen_at_step,
+                installed_at_step: trace.rows.len(),
             };
             trace.translations.push(row);
         }

@@ -11,7 +11,7 @@ use alloc::vec::Vec;
 pub(crate) const MAPPING_BASE: u64 = 0x7000_0000;
 
 /// How far apart the mappings of one process are.
-const MAPPING_STEP: u64 = 0x0100_0000;
+pub(crate) const MAPPING_STEP: u64 = 0x0100_0000;
 
 /// The bytes of a page.
 const PAGE: usize = 4096;

@@ -6,6 +6,7 @@ mod cost;
 mod death;
 mod freeze;
 mod full_table;
+mod late;
 mod observed;
 mod opens;
 mod random;

@@ -65,7 +65,7 @@ fn commands_that_no_driver_takes_fail_the_ioctl_and_what_came_before_has_happene
         (Command::AcquireResult(1), "EINVAL"),
         (Command::AttemptAcquire { priority: 1, handle: 0 }, "EINVAL"),
         (Command::Unknown { word: 7 }, "EINVAL"),
-        (Command::Unreadable, "EFAULT"),
+        (Command::Unreadable { word: 0 }, "EFAULT"),
     ];
     for profile in Profile::ALL {
         for (command, errno) in refused.clone() {

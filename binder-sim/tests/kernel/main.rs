@@ -3,6 +3,8 @@
 //! It runs where `/dev/binder` is: `.ci/real-kernel/binder` takes it there. It has a main function of its own, so that
 //! the program has one thread when it forks.
 //!
+//! Then come random scripts, `CASES` of them from `SEED` on, compared with the simulated driver.
+//!
 //! `SCRIPTS=WORD` runs the curated scripts whose names hold the word. `BLESS=1` leaves what they saw in the folder
 //! `RESULTS`, and on the machine that has the sources `--merge KERNEL FOLDER` puts that into `scripts/`.
 
@@ -12,6 +14,12 @@ mod actor;
 mod arena;
 mod curated;
 mod files;
+#[path = "../support/generator.rs"]
+mod generator;
+#[path = "../support/guest.rs"]
+mod guest;
+mod normal;
+mod random;
 mod reply;
 mod settle;
 mod stage;
@@ -39,5 +47,6 @@ fn main() -> ExitCode {
         return ExitCode::SUCCESS;
     }
     settle::prepare();
-    if curated::run() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    let good = curated::run() & random::run();
+    if good { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

@@ -3,7 +3,9 @@
 use binder_sim::client::Client;
 use binder_sim::driver::Device;
 use binder_sim::script::device_name;
-use std::fs;
+use std::fs::{self, File};
+use std::io;
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 /// What the driver says of itself.
@@ -12,18 +14,43 @@ const DEBUGFS: &str = "/sys/kernel/debug/binder";
 /// The number of ioctl(2) among the system calls, as /proc shows it.
 const IOCTL: &str = if cfg!(target_arch = "x86_64") { "16 " } else { "29 " };
 
-/// A thread that sleeps in an ioctl until it is woken, with how often it has run so far: two looks that agree have
-/// nothing between them. None: it runs, or waits for something that comes by itself.
-pub(crate) fn sleeps_in_ioctl(pid: i32, tid: i32) -> Option<String> {
-    let read = |file: &str| fs::read_to_string(format!("/proc/{pid}/task/{tid}/{file}")).ok();
-    let runs = read("schedstat")?.split_whitespace().nth(2).map(str::to_owned)?;
-    if !read("syscall")?.starts_with(IOCTL) {
-        return None;
+/// What `/proc` says of a thread: files that are opened once and read again and again.
+#[derive(Debug)]
+pub(crate) struct Watched {
+    /// How often it has run.
+    schedstat: File,
+    /// In which system call it is.
+    syscall: File,
+    /// In which state it is.
+    stat: File,
+}
+
+impl Watched {
+    /// Watches a thread.
+    pub(crate) fn new(pid: i32, tid: i32) -> io::Result<Watched> {
+        let open = |file: &str| File::open(format!("/proc/{pid}/task/{tid}/{file}"));
+        Ok(Watched { schedstat: open("schedstat")?, syscall: open("syscall")?, stat: open("stat")? })
     }
-    // Behind the name, which ends with the last parenthesis: S is a sleep that a signal ends.
-    let stat = read("stat")?;
-    let state = stat.rsplit(") ").next()?.chars().next()?;
-    (state == 'S').then_some(runs)
+
+    /// Whether the thread sleeps in an ioctl until it is woken, and how often it has run so far: two looks that agree
+    /// have nothing between them. None: it runs, or waits for something that comes by itself.
+    pub(crate) fn sleeps_in_ioctl(&self) -> Option<String> {
+        let runs = text(&self.schedstat)?.split_whitespace().nth(2).map(str::to_owned)?;
+        if !text(&self.syscall)?.starts_with(IOCTL) {
+            return None;
+        }
+        // Behind the name, which ends with the last parenthesis: S is a sleep that a signal ends.
+        let stat = text(&self.stat)?;
+        let state = stat.rsplit(") ").next()?.chars().next()?;
+        (state == 'S').then_some(runs)
+    }
+}
+
+/// What stands in a small file now.
+fn text(file: &File) -> Option<String> {
+    let mut bytes = [0; 512];
+    let length = file.read_at(&mut bytes, 0).ok()?;
+    String::from_utf8(bytes[..length].to_vec()).ok()
 }
 
 /// How many opens the driver has: it forgets one when its release, which comes later than the last close, is over.

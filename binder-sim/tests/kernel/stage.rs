@@ -6,7 +6,7 @@ mod release;
 use crate::actor::{Given, play};
 use crate::files::{File, is_held, make_files, named};
 use crate::reply::{Exchange, Hello, Order, Reply, receive, send};
-use crate::settle::sleeps_in_ioctl;
+use crate::settle::Watched;
 use binder_sim::protocol::{Answer, FrozenInfo, Return};
 use binder_sim::script::{Action, Names, Script, Seen, Step, Symbols};
 use binder_sim::wire::{self, Blocks};
@@ -27,6 +27,8 @@ struct Thread {
     stream: UnixStream,
     /// Its tid.
     tid: i32,
+    /// What /proc says of it.
+    watched: Watched,
     /// The step (from 1) that it is in.
     step: Option<usize>,
 }
@@ -41,6 +43,10 @@ struct Process {
     /// Its opens.
     opens: Vec<Open>,
 }
+
+/// How long to listen, in milliseconds, before looking whether a thread sleeps: nothing is known from it, it only lets
+/// the thread run.
+const A_WHILE: u8 = 1;
 
 /// A script under way on the real driver.
 #[derive(Debug)]
@@ -115,7 +121,8 @@ impl<'a> Stage<'a> {
                     let mut threads = Vec::new();
                     for mut stream in ours {
                         let Hello { tid } = receive(&mut stream).expect("the actor begins");
-                        threads.push(Thread { stream, tid, step: None });
+                        let watched = Watched::new(child.as_raw(), tid).expect("the actor is alive");
+                        threads.push(Thread { stream, tid, watched, step: None });
                     }
                     stage.pids.push((child.as_raw().cast_unsigned(), actor.name.clone()));
                     stage.processes.push(Process { pid: Some(child), threads, opens: Vec::new() });
@@ -185,25 +192,23 @@ impl<'a> Stage<'a> {
     fn wait_for(&mut self, actor: usize, thread: usize) {
         let mut before = None;
         loop {
-            if self.collect(actor, thread) {
+            if self.collect(actor, thread, A_WHILE) {
                 return;
             }
-            let pid = self.processes[actor].pid.expect("alive").as_raw();
-            let now = sleeps_in_ioctl(pid, self.processes[actor].threads[thread].tid);
+            let now = self.processes[actor].threads[thread].watched.sleeps_in_ioctl();
             if now.is_some() && now == before {
                 let step = self.now;
                 return self.seen[step - 1].push("waits".into());
             }
             before = now;
-            std::thread::yield_now();
         }
     }
 
-    /// Takes the answer of a thread, if there is one.
-    fn collect(&mut self, actor: usize, thread: usize) -> bool {
+    /// Takes the answer of a thread, if there is one, or comes soon.
+    fn collect(&mut self, actor: usize, thread: usize, milliseconds: u8) -> bool {
         let stream = &mut self.processes[actor].threads[thread].stream;
         let mut fds = [PollFd::new(stream.as_fd(), PollFlags::POLLIN)];
-        if poll(&mut fds, PollTimeout::ZERO) != Ok(1) {
+        if poll(&mut fds, PollTimeout::from(milliseconds)) != Ok(1) {
             return false;
         }
         let reply = receive(stream).expect("the actor answers");
@@ -215,7 +220,7 @@ impl<'a> Stage<'a> {
 
     /// Waits until nobody runs: everyone who waits in a call sleeps, and has slept since the look before.
     fn settle(&mut self) {
-        let mut before = None;
+        let (mut before, mut patience) = (None, 0);
         loop {
             let mut now = Vec::new();
             let mut changed = false;
@@ -224,12 +229,11 @@ impl<'a> Stage<'a> {
                     if self.processes[actor].threads[thread].step.is_none() {
                         continue;
                     }
-                    if self.collect(actor, thread) {
+                    if self.collect(actor, thread, patience) {
                         changed = true;
                         continue;
                     }
-                    let pid = self.processes[actor].pid.expect("alive").as_raw();
-                    let look = sleeps_in_ioctl(pid, self.processes[actor].threads[thread].tid);
+                    let look = self.processes[actor].threads[thread].watched.sleeps_in_ioctl();
                     changed |= look.is_none();
                     now.push(look);
                 }
@@ -237,8 +241,8 @@ impl<'a> Stage<'a> {
             if !changed && (now.is_empty() || before.as_ref() == Some(&now)) {
                 return;
             }
+            patience = if changed { A_WHILE } else { 0 };
             before = (!changed).then_some(now);
-            std::thread::yield_now();
         }
     }
 

@@ -1,5 +1,6 @@
 //! What programs here did, as drawings.
 
+pub mod conversation;
 mod drawing;
 pub mod lifetime;
 pub mod permitted;

@@ -27,8 +27,8 @@ const FUNCTION: f64 = 250.0;
 const LETTERS: usize = 68;
 
 /// Draws the steps downwards, each a dot in the lane of the process in whose call it happens.
-pub fn draw(title: &str, lanes: &[&str], steps: &[Step]) -> String {
-    let texts: Vec<_> = steps.iter().map(|step| wrapped(&step.text)).collect();
+pub fn draw(title: &str, lanes: &[String], steps: &[Step]) -> String {
+    let texts: Vec<_> = steps.iter().map(|step| wrapped(&step.text, LETTERS)).collect();
     let height = |lines: &Vec<String>| LINE * index(lines.len()) + GAP;
     let bottom = TOP + texts.iter().map(height).sum::<f64>();
     let mut drawing = Drawing::new(WIDTH, bottom + 10.0, title);
@@ -53,13 +53,13 @@ pub fn draw(title: &str, lanes: &[&str], steps: &[Step]) -> String {
     drawing.finish()
 }
 
-/// The text in lines of [`LETTERS`] at most, broken between words.
-fn wrapped(text: &str) -> Vec<String> {
+/// The text in lines of so many `letters` at most, broken between words.
+pub(super) fn wrapped(text: &str, letters: usize) -> Vec<String> {
     let mut lines = vec![String::new()];
     for word in text.split_whitespace() {
         match lines.last_mut() {
             Some(line) if line.is_empty() => line.push_str(word),
-            Some(line) if line.len() + 1 + word.len() <= LETTERS => {
+            Some(line) if line.len() + 1 + word.len() <= letters => {
                 line.push(' ');
                 line.push_str(word);
             }

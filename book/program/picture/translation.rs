@@ -1,13 +1,15 @@
-//! One descriptor translated: two numbers in two tables, and the one open file behind both.
+//! One number translated: two numbers in two tables, and the one thing behind both.
 
 use super::drawing::{Anchor, Drawing, Face, Ink};
 
-/// A process's fd table, as a picture shows it.
+/// A process's table of descriptors or of handles, as a picture shows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Table {
     /// Whose it is.
     pub process: String,
-    /// Number and open file of each entry, in order.
+    /// What kind of table.
+    pub kind: &'static str,
+    /// Number of each entry, and what it names, in order.
     pub entries: Vec<(u32, String)>,
 }
 
@@ -18,7 +20,9 @@ pub struct Translation {
     pub by: &'static str,
     /// The number that the sender put into its message.
     pub sent: u32,
-    /// The open file that it names.
+    /// What both numbers name, in kind.
+    pub what: &'static str,
+    /// And by its own name.
     pub file: String,
     /// The number under which the receiver has it now.
     pub received: u32,
@@ -34,8 +38,13 @@ pub fn draw(sender: &Table, receiver: &Table, translation: &Translation) -> Stri
     let rows = sender.entries.len().max(receiver.entries.len()).max(2);
     let bottom = 60.0 + ROW * f64::from(u32::try_from(rows).unwrap_or(u32::MAX)) + 14.0;
     let title = format!(
-        "The {} turns the {}'s descriptor {} into the {}'s descriptor {}: two numbers, one open file",
-        translation.by, sender.process, translation.sent, receiver.process, translation.received
+        "The {} turns the {}'s {} into the {}'s {}: two numbers, {}",
+        translation.by,
+        sender.process,
+        translation.sent,
+        receiver.process,
+        translation.received,
+        translation.what
     );
     let mut drawing = Drawing::new(WIDTH, bottom + 120.0, &title);
     let right = WIDTH - 20.0 - BOX;
@@ -47,7 +56,7 @@ pub fn draw(sender: &Table, receiver: &Table, translation: &Translation) -> Stri
     drawing.hang((20.0 + 30.0, sent + 9.0), (file.0 - 120.0, file.1), Ink::File);
     drawing.hang((right + 30.0, received + 9.0), (file.0 + 120.0, file.1), Ink::File);
     drawing.boxed((file.0 - 150.0, file.1), (300.0, 40.0), Ink::File);
-    let label = format!("one open file: {}", translation.file);
+    let label = format!("{}: {}", translation.what, translation.file);
     drawing.text((file.0, file.1 + 25.0), Anchor::Middle, Face::Heading, Ink::File, &label);
     drawing.finish()
 }
@@ -56,7 +65,7 @@ pub fn draw(sender: &Table, receiver: &Table, translation: &Translation) -> Stri
 fn table(drawing: &mut Drawing, table: &Table, left: f64, bottom: f64, marked: u32) -> f64 {
     drawing.boxed((left, 20.0), (BOX, bottom - 20.0), Ink::Plain);
     drawing.text((left + 14.0, 44.0), Anchor::Start, Face::Heading, Ink::Plain, &table.process);
-    drawing.text((left + 150.0, 44.0), Anchor::Start, Face::Words, Ink::Faint, "its fd table");
+    drawing.text((left + 150.0, 44.0), Anchor::Start, Face::Words, Ink::Faint, table.kind);
     let (mut y, mut at) = (60.0, 60.0);
     for (number, file) in &table.entries {
         let ink = if *number == marked { Ink::File } else { Ink::Plain };

@@ -1,0 +1,115 @@
+//! What comes too late: inputs for opens that are gone, answers for calls that are.
+
+use binder_sim::driver::{Device, Driver, Input, Output, Profile, Read, ThreadId, Translation};
+use binder_sim::protocol::{Command, Ioctl, Object, ObjectFlags, Payload, TransactionData};
+
+/// Everything that a driver says.
+fn said<F: std::fmt::Debug>(driver: &mut Driver<F>) -> Vec<Output<F>> {
+    std::iter::from_fn(|| driver.poll()).collect()
+}
+
+#[test]
+fn an_open_that_is_gone_is_answered_or_ignored() {
+    let mut driver: Driver<u32> = Driver::new(Profile::default(), Translation::Deferred);
+    let open = |driver: &mut Driver<u32>| {
+        driver.handle(Input::Open { device: Device::Binder, pid: 7, euid: 0, comm: "it".into() });
+        match driver.poll() {
+            Some(Output::Opened(process)) => process,
+            other => panic!("{other:?}"),
+        }
+    };
+    let gone = open(&mut driver);
+    driver.handle(Input::Close(gone));
+    // Closed and not yet taken apart, and then not there at all, and then somebody else's place.
+    for round in 0..3 {
+        let thread = ThreadId { process: gone, tid: 7 };
+        let write = || vec![Command::EnterLooper];
+        let inputs = [
+            Input::Mmap { process: gone, pid: 7, base: 0, size: 4096, write: false },
+            Input::WriteRead { thread, write: write(), files: vec![], read: Read::WAIT },
+            Input::Ioctl { thread, ioctl: Ioctl::Version },
+            Input::Poll(thread),
+            Input::Munmap(gone),
+            Input::SetEuid { process: gone, euid: 1 },
+            Input::Resume(thread),
+            Input::Interrupt(thread),
+            Input::TimeUp(thread),
+            Input::Flush(gone),
+            Input::Close(gone),
+        ];
+        for (n, input) in inputs.into_iter().enumerate() {
+            driver.handle(input);
+            let answers = said(&mut driver);
+            let text = format!("{answers:?}");
+            assert!(if n < 4 { text.contains("EBADF") } else { answers.is_empty() }, "{round}, {n}: {text}");
+            driver.check().expect("every invariant holds");
+        }
+        match round {
+            0 => driver.handle(Input::RunDeferred),
+            _ => drop(open(&mut driver)),
+        }
+    }
+}
+
+#[test]
+fn an_answer_that_comes_too_late_changes_nothing() {
+    for translation in Translation::ALL {
+        for late in [false, true] {
+            let mut driver: Driver<&str> = Driver::new(Profile::default(), translation);
+            let mut join = |pid: u32| {
+                driver.handle(Input::Open { device: Device::Binder, pid, euid: 0, comm: "it".into() });
+                let Some(Output::Opened(process)) = driver.poll() else { panic!("an open") };
+                driver.handle(Input::Mmap { process, pid, base: 4096, size: 4096, write: false });
+                said(&mut driver);
+                ThreadId { process, tid: pid }
+            };
+            let [server, client] = [join(1), join(2)];
+            let flags = ObjectFlags::ACCEPTS_FDS;
+            driver.handle(Input::Ioctl {
+                thread: server,
+                ioctl: Ioctl::SetContextMgrExt { ptr: 0, cookie: 0, flags },
+            });
+            let call = TransactionData::new(0, 1, Payload::objects([Object::fd(5)]));
+            let write = vec![Command::Transaction(call)];
+            driver.handle(Input::WriteRead {
+                thread: client,
+                write,
+                files: vec![Some("file")],
+                read: Read::NONE,
+            });
+            driver.handle(Input::WriteRead { thread: server, write: vec![], files: vec![], read: Read::NOW });
+            let mut answers = Vec::new();
+            let mut closed = Vec::new();
+            for output in said(&mut driver) {
+                match output {
+                    Output::Install(install) => answers.push(Input::Installed(install.call, Ok(vec![3]))),
+                    Output::InstallRemote(install) => {
+                        answers.push(Input::InstalledRemotely(install.call, Ok(3)))
+                    }
+                    _ => {}
+                }
+            }
+            assert_eq!(answers.len(), 1, "somebody is held");
+            if late {
+                // Whoever is held goes; or whoever is to receive.
+                let who = if translation == Translation::Classic { client } else { server };
+                driver.handle(Input::Close(who.process));
+                driver.handle(Input::RunDeferred);
+            } else {
+                driver.handle(Input::Close(server.process));
+                driver.handle(Input::RunDeferred);
+            }
+            answers.into_iter().for_each(|answer| driver.handle(answer));
+            closed.extend(
+                said(&mut driver).into_iter().filter(|output| matches!(output, Output::CloseRemote { .. })),
+            );
+            driver.check().expect("every invariant holds");
+            assert_eq!(
+                closed.len(),
+                usize::from(translation == Translation::Classic),
+                "nobody knows of the number"
+            );
+            assert_eq!(driver.files().count(), 0);
+        }
+    }
+}
