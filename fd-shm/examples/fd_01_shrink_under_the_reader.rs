@@ -2,8 +2,9 @@
 //!
 //! Run it: `cargo run --example fd_01_shrink_under_the_reader`
 //!
-//! What to look for: the plain reader does nothing wrong, and dies of it. Nothing in what it was sent told it
-//! so; the seals would have. The second reader asks for them before it maps, and the kernel keeps the promise.
+//! What to look for: the plain reader does nothing wrong, and dies of it. Nothing in what it
+//! was sent told it so; the seals would have. The second reader asks for them before it maps,
+//! and the kernel keeps the promise.
 
 #![allow(unsafe_code)] // the plain reader's look at memory that nobody vouches for
 

@@ -1,10 +1,11 @@
-//! A sender seals its message when it can write to it already: what the late seal stops, and what it does not.
+//! A sender seals its message when it can write to it already: what the late
+//! seal stops, and what it does not.
 //!
 //! Run it: `cargo run --example fd_02_seal_too_late`
 //!
-//! What to look for: F_SEAL_FUTURE_WRITE sounds like what a reader wants, and is not. The mapping that was made
-//! before it keeps writing, after the reader has checked. F_SEAL_WRITE cannot be had while such a mapping
-//! exists, so a reader that asks for it knows that there is none.
+//! What to look for: F_SEAL_FUTURE_WRITE sounds like what a reader wants, and is not. The mapping that was
+//! made before it keeps writing, after the reader has checked. F_SEAL_WRITE cannot be had while such a
+//! mapping exists, so a reader that asks for it knows that there is none.
 
 use std::error::Error;
 use std::os::fd::AsFd;

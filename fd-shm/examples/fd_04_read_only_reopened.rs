@@ -2,10 +2,11 @@
 //!
 //! Run it: `cargo run --example fd_04_read_only_reopened`
 //!
-//! What to look for: the stranger never had a descriptor for writing, and writes all the same. The mode of a
-//! memory file lets everybody open it, and /proc is the door. Taking the mode away closes the door to other
-//! users, and its owner can put it back; the seal closes it to everybody for ever, and the owner's mapping from
-//! before goes on writing. (As root the stranger is another user; otherwise it is you, and the same holds.)
+//! What to look for: the stranger never had a descriptor for writing, and writes all the same. The
+//! mode of a memory file lets everybody open it, and /proc is the door. Taking the mode away closes
+//! the door to other users, and its owner can put it back; the seal closes it to everybody for ever,
+//! and the owner's mapping from before goes on writing. (As root the stranger is another user;
+//! otherwise it is you, and the same holds.)
 
 use std::error::Error;
 use std::fs::File;

@@ -2,9 +2,9 @@
 //!
 //! Run it: `cargo run --example fd_05_too_many_descriptors`
 //!
-//! What to look for: the plain call succeeds. A flag is all that says that five descriptors are gone, the sender
-//! is told nothing, and which number is which is anybody's guess. The library makes it an error, and closes what
-//! did arrive, so that nothing half-received is ever used.
+//! What to look for: the plain call succeeds. A flag is all that says that five descriptors are gone, the
+//! sender is told nothing, and which number is which is anybody's guess. The library makes it an error, and
+//! closes what did arrive, so that nothing half-received is ever used.
 
 use std::collections::BTreeSet;
 use std::error::Error;

@@ -1,4 +1,5 @@
-//! Lengths and offsets from a peer: believed, they are SIGBUS; asked of the file and checked, they are errors.
+//! Lengths and offsets from a peer: believed, they are SIGBUS; asked of the
+//! file and checked, they are errors.
 //!
 //! Run it: `cargo run --example fd_06_out_of_range`
 //!

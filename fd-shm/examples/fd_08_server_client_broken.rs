@@ -2,8 +2,8 @@
 //!
 //! Run it: `cargo run --example fd_08_server_client_broken`
 //!
-//! What to look for: five steps that cannot be left out, because a type asks for them; three that are up to the
-//! two, because memory has no opinion about what is in it; and three that nobody has to take at all.
+//! What to look for: five steps that cannot be left out, because a type asks for them; three that are up to
+//! the two, because memory has no opinion about what is in it; and three that nobody has to take at all.
 
 #![allow(unsafe_code)] // a private mapping, which the library does not make
 

@@ -2,8 +2,8 @@
 //!
 //! Run it: `cargo run --example fd_09_one_label`
 //!
-//! What to look for: one text, two inodes, two contents. Nothing can be asked for by a label, so nothing can be
-//! taken, guessed or collided with.
+//! What to look for: one text, two inodes, two contents. Nothing can be asked for by a label, so nothing can
+//! be taken, guessed or collided with.
 
 use std::error::Error;
 use std::fs::File;

@@ -2,10 +2,10 @@
 //!
 //! Run it: `cargo run --example fd_11_scm_rights_many`
 //!
-//! What to look for: what is in flight holds the open files by itself, so the sender closes them at once. A Unix
-//! stream keeps no messages apart, except that a read ends behind one that carries descriptors: so no read
-//! returns the descriptors of two, but bytes from before may come with it ("nonepart 1"). A message takes 253
-//! descriptors and not 254. And a region that arrives twice is kept once.
+//! What to look for: what is in flight holds the open files by itself, so the sender closes them at once. A
+//! Unix stream keeps no messages apart, except that a read ends behind one that carries descriptors: so no
+//! read returns the descriptors of two, but bytes from before may come with it ("nonepart 1"). A message
+//! takes 253 descriptors and not 254. And a region that arrives twice is kept once.
 
 use std::error::Error;
 use std::os::fd::{AsFd, BorrowedFd};

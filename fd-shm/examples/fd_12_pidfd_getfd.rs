@@ -3,8 +3,8 @@
 //! Run it: `cargo run --example fd_12_pidfd_getfd`
 //!
 //! What to look for: the sender is asleep in a read while its descriptor is taken. So the kernel decides: a
-//! parent may, a stranger may not while the sender is undumpable, and may once the sender lets it. Nobody here
-//! has any capability; with CAP_SYS_PTRACE none of these questions would be asked.
+//! parent may, a stranger may not while the sender is undumpable, and may once the sender lets it. Nobody
+//! here has any capability; with CAP_SYS_PTRACE none of these questions would be asked.
 
 use std::error::Error;
 use std::io::{Read, Write};

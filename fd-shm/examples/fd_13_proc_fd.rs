@@ -2,9 +2,10 @@
 //!
 //! Run it: `cargo run --example fd_13_proc_fd`
 //!
-//! What to look for: both ways lead to the same memory. Pulled by pidfd it is the holder's own open file, at the
-//! holder's offset; opened through /proc it is another one, which begins at 0, and which kcmp tells apart. What
-//! is no file cannot be opened again, and opening is the receiver's act: the file's mode bits are asked as well.
+//! What to look for: both ways lead to the same memory. Pulled by pidfd it is the holder's own open
+//! file, at the holder's offset; opened through /proc it is another one, which begins at 0, and which
+//! kcmp tells apart. What is no file cannot be opened again, and opening is the receiver's act: the
+//! file's mode bits are asked as well.
 
 use std::error::Error;
 use std::fs::File;

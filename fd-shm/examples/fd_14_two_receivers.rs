@@ -2,9 +2,9 @@
 //!
 //! Run it: `cargo run --example fd_14_two_receivers`
 //!
-//! What to look for: the numbers say nothing, and the inode says less than it seems. kcmp knows the two that were
-//! sent from the one that was opened again. And a receiver who is sent the same region a hundred times runs out
-//! of numbers, unless it asks whether it knows the open file already.
+//! What to look for: the numbers say nothing, and the inode says less than it seems. kcmp knows the two that
+//! were sent from the one that was opened again. And a receiver who is sent the same region a hundred times
+//! runs out of numbers, unless it asks whether it knows the open file already.
 
 use std::error::Error;
 use std::io::{Read, Write};

@@ -2,9 +2,10 @@
 //!
 //! Run it: `cargo run --example fd_15_fork`
 //!
-//! What to look for: the child has every number of the parent's, close-on-exec or not, for there is no exec. The
-//! tables are two from then on, so what one closes or opens is nothing to the other, and one number comes to mean
-//! two files. The open files behind them are still one: an offset that the child moves has moved for the parent.
+//! What to look for: the child has every number of the parent's, close-on-exec or not, for there is no
+//! exec. The tables are two from then on, so what one closes or opens is nothing to the other, and one
+//! number comes to mean two files. The open files behind them are still one: an offset that the child
+//! moves has moved for the parent.
 #![allow(unsafe_code)] // fork(2)
 
 use std::error::Error;

@@ -2,9 +2,9 @@
 //!
 //! Run it: `cargo run --example fd_16_seals_add_up`
 //!
-//! What to look for: a seal takes away what it names and nothing else, and nothing ever comes back. A mapping from
-//! before outlives F_SEAL_FUTURE_WRITE, and F_SEAL_WRITE is not to be had until it has gone; from then on the
-//! bytes stand still, for their maker as well.
+//! What to look for: a seal takes away what it names and nothing else, and nothing ever comes back. A mapping
+//! from before outlives F_SEAL_FUTURE_WRITE, and F_SEAL_WRITE is not to be had until it has gone; from then
+//! on the bytes stand still, for their maker as well.
 
 use std::error::Error;
 use std::fs::File;

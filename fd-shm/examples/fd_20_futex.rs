@@ -2,8 +2,8 @@
 //!
 //! Run it: `cargo run --example fd_20_futex`
 //!
-//! What to look for: the word is the state, and the kernel only keeps those who sleep on it. A wait looks at the
-//! word before it sleeps, and a wake-up says nothing about the word, so whoever is woken looks again.
+//! What to look for: the word is the state, and the kernel only keeps those who sleep on it. A wait looks at
+//! the word before it sleeps, and a wake-up says nothing about the word, so whoever is woken looks again.
 
 use std::error::Error;
 use std::os::fd::AsFd;

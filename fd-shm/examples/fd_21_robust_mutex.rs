@@ -2,10 +2,10 @@
 //!
 //! Run it: `cargo run --example fd_21_robust_mutex`
 //!
-//! What to look for: the owner dies with the money in nobody's hands. The next one is not kept waiting and not
-//! let in as if nothing had happened: it is told, and repairs before it says so. Who unlocks without saying so
-//! has closed the account for everybody. None of this helps against an owner that lives and stays inside: that
-//! takes a limit on the wait.
+//! What to look for: the owner dies with the money in nobody's hands. The next one is not kept waiting and
+//! not let in as if nothing had happened: it is told, and repairs before it says so. Who unlocks without
+//! saying so has closed the account for everybody. None of this helps against an owner that lives and stays
+//! inside: that takes a limit on the wait.
 
 #![allow(unsafe_code)] // a promise for each process: only trusted peers have the mutex
 

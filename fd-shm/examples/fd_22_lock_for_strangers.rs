@@ -1,10 +1,12 @@
-//! A hostile peer and two locks: pthread's mutex, which it can turn against us, and one that the kernel keeps.
+//! A hostile peer and two locks: pthread's mutex, which it can turn against us,
+//! and one that the kernel keeps.
 //!
 //! Run it: `cargo run --example fd_22_lock_for_strangers`
 //!
-//! What to look for: the first process does nothing wrong, and dies when it unlocks, since the stranger wrote
-//! into the structure that its libc believes. With the second lock the stranger writes as much, and it changes
-//! nothing: the worst that it can do is to keep the lock, and even that ends with our patience or its life.
+//! What to look for: the first process does nothing wrong, and dies when it unlocks, since the
+//! stranger wrote into the structure that its libc believes. With the second lock the stranger writes
+//! as much, and it changes nothing: the worst that it can do is to keep the lock, and even that ends
+//! with our patience or its life.
 
 #![allow(unsafe_code)] // a promise about the mutex, broken on purpose
 

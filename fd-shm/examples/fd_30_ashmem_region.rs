@@ -2,9 +2,10 @@
 //!
 //! Run it: `cargo run --example fd_30_ashmem_region`
 //!
-//! What to look for: the size is as it was asked for, and behind it the file has room for what is known of the pins,
-//! which takes no memory until it is needed. The descriptor is all that was handed over, and with it came name, size,
-//! bytes and the state of every page. What one of the two unpins is unpinned for the other.
+//! What to look for: the size is as it was asked for, and behind it the file has room for what is
+//! known of the pins, which takes no memory until it is needed. The descriptor is all that was
+//! handed over, and with it came name, size, bytes and the state of every page. What one of the two
+//! unpins is unpinned for the other.
 
 use std::error::Error;
 use std::os::fd::{AsFd, AsRawFd};

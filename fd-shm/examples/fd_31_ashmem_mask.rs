@@ -2,9 +2,9 @@
 //!
 //! Run it: `cargo run --example fd_31_ashmem_mask`
 //!
-//! What to look for: the mask binds every later mapping, whoever asks for it and through whichever descriptor, the
-//! owner's own included. It revokes nothing: what could be written goes on being written. And here, where the mask is
-//! a seal, a region that nobody can newly write cannot be purged either.
+//! What to look for: the mask binds every later mapping, whoever asks for it and through whichever
+//! descriptor, the owner's own included. It revokes nothing: what could be written goes on being written. And
+//! here, where the mask is a seal, a region that nobody can newly write cannot be purged either.
 
 #![allow(unsafe_code)] // a mapping whose rights are then raised with mprotect(2)
 
@@ -73,8 +73,8 @@ fn peer() -> Result<()> {
 
 /// Maps it for reading, and asks `mprotect` for more.
 fn raised(descriptor: &OwnedFd) -> Result<String> {
-    // SAFETY: none of its bytes is looked at, and it is unmapped again; that is all that a mapping of memory which
-    // others write, or could cut, allows.
+    // SAFETY: none of its bytes is looked at, and it is unmapped again; that is all that a mapping of memory
+    // which others write, or could cut, allows.
     let mapping = unsafe { MmapOptions::new().map(descriptor) }?;
     Ok(in_a_word(mapping.make_mut()))
 }

@@ -2,9 +2,9 @@
 //!
 //! Run it: `cargo run --example fd_32_pin_unpin_purge`
 //!
-//! What to look for: whoever has the descriptor can purge, and takes what is unpinned and nothing else. The loss is
-//! told by `pin`, once for each page, to whoever pins it first; reading tells nothing, for a page that was taken reads
-//! as zeros, and so may one that was not.
+//! What to look for: whoever has the descriptor can purge, and takes what is unpinned and nothing else. The
+//! loss is told by `pin`, once for each page, to whoever pins it first; reading tells nothing, for a page
+//! that was taken reads as zeros, and so may one that was not.
 
 use std::error::Error;
 use std::os::fd::AsFd;

@@ -2,9 +2,10 @@
 //!
 //! Run it: `cargo run --example fd_33_ranges`
 //!
-//! What to look for: the flag PURGED belongs to a range and not to a page. A range that swallows a purged one takes its
-//! flag over, so that pages are reported lost that were not; and they are safe from then on, since what is marked is
-//! not purged again. Each answer is the one that the driver's state machine gives, which real kernels were asked for.
+//! What to look for: the flag PURGED belongs to a range and not to a page. A range that swallows a purged
+//! one takes its flag over, so that pages are reported lost that were not; and they are safe from then on,
+//! since what is marked is not purged again. Each answer is the one that the driver's state machine gives,
+//! which real kernels were asked for.
 
 use std::error::Error;
 use std::fmt::Write;

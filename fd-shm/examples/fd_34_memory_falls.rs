@@ -2,9 +2,9 @@
 //!
 //! Run it: `cargo run --example fd_34_memory_falls`
 //!
-//! What to look for: unpinning frees nothing. The purge, by another process, takes memory out of the file, out of the
-//! system's account and out of a process that was not asked; its mapping stays and reads zeros. A region as Android's
-//! own memory files have it is unpinned as politely, and keeps everything.
+//! What to look for: unpinning frees nothing. The purge, by another process, takes memory out of the file,
+//! out of the system's account and out of a process that was not asked; its mapping stays and reads zeros. A
+//! region as Android's own memory files have it is unpinned as politely, and keeps everything.
 
 use std::error::Error;
 use std::fs;

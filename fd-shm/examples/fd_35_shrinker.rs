@@ -2,9 +2,9 @@
 //!
 //! Run it: `cargo run --example fd_35_shrinker`
 //!
-//! What to look for: one order goes through the regions of both, by when a range was unpinned. A range goes as a whole,
-//! so more may be taken than was asked for; pages that were never touched count and free nothing; and what its
-//! owner has pinned in time stays.
+//! What to look for: one order goes through the regions of both, by when a range was unpinned. A range goes
+//! as a whole, so more may be taken than was asked for; pages that were never touched count and free nothing;
+//! and what its owner has pinned in time stays.
 
 use std::error::Error;
 use std::io::Write;

@@ -2,8 +2,9 @@
 //!
 //! Run it: `cargo run --example fd_36_memory_file`
 //!
-//! What to look for: after a purge the first access fails and the second succeeds, whatever it is. A program that
-//! catches the exception and tries again, as one does with a file, has zeros where its data was, and no second warning.
+//! What to look for: after a purge the first access fails and the second succeeds, whatever it is. A
+//! program that catches the exception and tries again, as one does with a file, has zeros where its
+//! data was, and no second warning.
 
 use std::error::Error;
 use std::io::{Read, Seek, SeekFrom, Write};

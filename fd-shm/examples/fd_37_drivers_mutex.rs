@@ -2,9 +2,10 @@
 //!
 //! Run it: `cargo run --example fd_37_drivers_mutex`
 //!
-//! What to look for: the mutex keeps whoever pins apart from whoever else pins, and nobody who adds: first it is taken
-//! again and again, then it is held without a break by a process that was stopped inside, and both times additions
-//! are lost. What helps is in the memory itself: an addition that is one step, or a lock there, which all of them take.
+//! What to look for: the mutex keeps whoever pins apart from whoever else pins, and nobody who adds: first it
+//! is taken again and again, then it is held without a break by a process that was stopped inside, and both
+//! times additions are lost. What helps is in the memory itself: an addition that is one step, or a lock
+//! there, which all of them take.
 
 use std::error::Error;
 use std::io::{ErrorKind, Read, Write};
@@ -39,8 +40,9 @@ struct Shared {
 }
 shareable!(Shared { word: AtomicU32, lock: SlotWord, loaded: AtomicU32 });
 
-/// What `word += 1` does: a load, an addition, a store. It is spelled out with atomics because two processes doing
-/// that to plain memory are a data race, which Rust leaves undefined; relaxed ones promise no more than it does.
+/// What `word += 1` does: a load, an addition, a store. It is spelled out with atomics because
+/// two processes doing that to plain memory are a data race, which Rust leaves undefined; relaxed
+/// ones promise no more than it does.
 fn add_plainly(word: &AtomicU32) {
     let seen = word.load(Relaxed);
     word.store(seen + 1, Relaxed);

@@ -1,10 +1,11 @@
-//! Which call of Linux gives a page of a memory file back, as a purge does, and which only sounds as if it did.
+//! Which call of Linux gives a page of a memory file back, as a purge does, and
+//! which only sounds as if it did.
 //!
 //! Run it: `cargo run --example fd_38_no_substitute`
 //!
-//! What to look for: `madvise` is advice about this process's view of the page, and the page is the file's. What takes
-//! it out of the file is a hole, by either of its two calls, and both end with the first seal against writing. None of
-//! them ever says afterwards that something was lost: `pin` does.
+//! What to look for: `madvise` is advice about this process's view of the page, and the page is the file's.
+//! What takes it out of the file is a hole, by either of its two calls, and both end with the first seal
+//! against writing. None of them ever says afterwards that something was lost: `pin` does.
 
 #![allow(unsafe_code)] // a raw mapping: stores into it, and madvise(2)
 
@@ -39,7 +40,8 @@ fn attempt(advice: Option<Advice>, seals: Seals) -> Result<[String; 3]> {
     let mapping = MmapOptions::new().len(4 * PAGE).map_raw(&memfd.as_fd())?;
     for page in 0..4 {
         let byte = mapping.as_mut_ptr().wrapping_add(page * PAGE);
-        // SAFETY: the byte is mapped and in the file, which nobody else has, and nothing has a reference to it.
+        // SAFETY: the byte is mapped and in the file, which nobody else has, and
+        // nothing has a reference to it.
         unsafe { byte.write_volatile(b'x') };
     }
     memfd.add_seals(seals)?;

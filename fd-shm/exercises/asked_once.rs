@@ -5,10 +5,11 @@ use fd_shm::Result;
 /// The longest message that was agreed on.
 pub(crate) const LONGEST: usize = 64;
 
-/// The peer's message, or nothing when it is none: too long, or with a first byte that is not the sum of the others.
+/// The peer's message, or nothing when it is none: too long, or with a first byte
+/// that is not the sum of the others.
 ///
-/// `len` loads the length that the peer has stored in the region, and `copy_out` copies bytes out of the region. The peer
-/// writes both whenever it likes.
+/// `len` loads the length that the peer has stored in the region, and `copy_out` copies bytes out of the
+/// region. The peer writes both whenever it likes.
 pub(crate) fn message(
     len: impl Fn() -> usize,
     copy_out: impl Fn(&mut [u8]) -> Result<()>,

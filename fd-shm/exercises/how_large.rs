@@ -4,7 +4,8 @@ use fd_shm::{Result, Seals};
 
 /// The number of bytes that this file will always have at least; nothing when its holders can still cut it.
 ///
-/// `seals` and `len` ask the kernel. Its holders are other processes, which do what they like between two questions.
+/// `seals` and `len` ask the kernel. Its holders are other processes, which do what
+/// they like between two questions.
 pub(crate) fn how_large(
     seals: impl Fn() -> Result<Seals>,
     len: impl Fn() -> Result<u64>,

@@ -14,8 +14,8 @@ pub(crate) struct Account {
 }
 shareable!(Account { left: AtomicU32, right: AtomicU32, moving: AtomicU32 });
 
-/// How everybody moves money, with the mutex held: `stop` is called after each store, and does not return when the
-/// process is killed there.
+/// How everybody moves money, with the mutex held: `stop` is called after each store, and does not return
+/// when the process is killed there.
 pub(crate) fn transfer(account: &Account, amount: u32, stop: impl Fn()) {
     account.moving.store(amount, Relaxed);
     stop();
@@ -27,8 +27,8 @@ pub(crate) fn transfer(account: &Account, amount: u32, stop: impl Fn()) {
     stop();
 }
 
-/// Brings the account in order after its last owner died inside: 100 in all, nothing on its way, a transfer done whole
-/// or not at all. Everybody can use it again.
+/// Brings the account in order after its last owner died inside: 100 in all, nothing on its way, a transfer
+/// done whole or not at all. Everybody can use it again.
 pub(crate) fn repair(inside: &mut RobustLocked<'_, Account>) -> Result<()> {
     // HOLE: this says that all is well. Look first, and take this line out.
     inside.moving.store(0, Relaxed);

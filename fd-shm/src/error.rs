@@ -109,7 +109,8 @@ impl Error {
         Self { kind, meaning: meaning.into(), ..self }
     }
 
-    /// A refusal by this crate, said of the call that its user made; the kernel's is of the call that it refused.
+    /// A refusal by this crate, said of the call that its user made; the kernel's
+    /// is of the call that it refused.
     pub(crate) fn of(self, call: impl FnOnce() -> String) -> Self {
         match self.errno {
             None => Self { call: call(), ..self },
@@ -214,8 +215,8 @@ impl Error {
         self.kind == Kind::ReadOnly
     }
 
-    /// Whether a peer has written nonsense over what a region says of its pins. The data can still be used, and
-    /// pins cannot.
+    /// Whether a peer has written nonsense over what a region says of its pins. The data can
+    /// still be used, and pins cannot.
     pub fn is_damaged(&self) -> bool {
         self.kind == Kind::Damaged
     }

@@ -10,7 +10,7 @@ use crate::mapping::{Mapping, ReadMapping};
 use crate::seals::{self, Seals};
 use crate::shareable::Shareable;
 
-/// The page size of every target; a block size above it shows huge pages.
+/// The smallest page of any target. A file with larger blocks may have huge pages, and is looked at again.
 const SMALL_BLOCK: u64 = 4096;
 
 /// `f_type` of hugetlbfs, from `linux/magic.h`.
@@ -60,8 +60,8 @@ impl Keeper {
 /// # Invariants
 ///
 /// * The file is a memory file with F_SEAL_SHRINK, on tmpfs, and has at least `len` bytes (and those of the
-///   layout of `keeper`); seals are never taken away, so this stays true whatever any process does. Or it is a
-///   region of the ashmem driver that has been mapped, whose size is fixed since.
+///   layout of `keeper`); seals are never taken away, so this stays true whatever any process does. Or it is
+///   a region of the ashmem driver that has been mapped, whose size is fixed since.
 /// * `len` is above 0.
 /// * The descriptor is open for reading.
 ///
@@ -79,8 +79,8 @@ pub struct FixedFd {
 }
 
 impl FixedFd {
-    /// Checks that `fd` is a memory region which nobody can shrink. A region of the ashmem driver is mapped once,
-    /// for a moment and without access, which fixes its size.
+    /// Checks that `fd` is a memory region which nobody can shrink. A region of the ashmem driver is mapped
+    /// once, for a moment and without access, which fixes its size.
     ///
     /// A descriptor that is refused is closed; keep a `try_clone` to look at it afterwards.
     ///
@@ -254,8 +254,8 @@ fn check_access(fd: &OwnedFd) -> Result<()> {
 /// next touch is SIGBUS. Small pages come from all of memory, where the answer to a shortage is not a signal
 /// to the reader.
 fn check_small_pages(fd: &OwnedFd, found: &Stat) -> Result<()> {
-    // Only huge pages of either kind (hugetlbfs, or tmpfs with transparent ones) have larger blocks: nearly
-    // always this spares the second call.
+    // Only huge pages of either kind (hugetlbfs, or tmpfs with transparent ones) have larger blocks, and
+    // machines whose every page is larger: nearly always this spares the second call.
     if u64::try_from(found.st_blksize).is_ok_and(|block| block <= SMALL_BLOCK) {
         return Ok(());
     }
@@ -271,7 +271,8 @@ fn check_small_pages(fd: &OwnedFd, found: &Stat) -> Result<()> {
 }
 
 /// `fstat(fd)`.
-fn stat(fd: &OwnedFd) -> Result<Stat> {
+pub(crate) fn stat(fd: impl AsFd) -> Result<Stat> {
+    let fd = fd.as_fd();
     rustix::fs::fstat(fd)
         .map_err(|e| Error::system(format!("fstat({})", fd.as_raw_fd()), e.raw_os_error(), &[]))
 }

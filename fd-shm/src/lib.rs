@@ -37,8 +37,8 @@
 //! * `shareable`: [`Shareable`] and [`shareable!`], what may live in memory that others write.
 //! * `copy`: bulk copies in and out that are sound while others write, at memcpy speed.
 //! * `mapping`: [`Mapping`] and [`ReadMapping`], a typed head of atomics and a tail reached by copies.
-//! * [`ashmem`]: [`Region`], the entry point: a name, a size, a descriptor; and all of ashmem rule by rule: pages
-//!   that are unpinned, purged and asked for again.
+//! * [`ashmem`]: [`Region`], the entry point: a name, a size, a descriptor; and all of ashmem rule by rule:
+//!   pages that are unpinned, purged and asked for again.
 //! * [`handover`]: every way to hand the descriptor over, pushed by the holder or pulled by the receiver;
 //!   [`scm_rights`], over sockets, first among them.
 //! * [`futex`]: sleeping until a word in the region changes, and waking those who do.
@@ -46,10 +46,10 @@
 //!   [`lock::RobustMutex`] for those that do.
 //! * `sys`: [`same_open_file`], a system call that no library wraps.
 //!
-//! `unsafe` is in `copy`, `mapping`, `shareable`, `sys`, `ashmem::device`, two files of `handover`, and two of
-//! `lock` alone. What is left out: anything that trusts a peer, except the robust mutex, which takes an `unsafe`
-//! promise for it. A peer can write any bytes at any moment, so nothing read from a region is used as an index,
-//! a length or an address unchecked.
+//! `unsafe` is in `copy`, `mapping`, `shareable`, `sys`, `ashmem::device`, two files of `handover`, and two
+//! of `lock` alone. What is left out: anything that trusts a peer, except the robust mutex, which takes an
+//! `unsafe` promise for it. A peer can write any bytes at any moment, so nothing read from a region is used
+//! as an index, a length or an address unchecked.
 
 mod error;
 

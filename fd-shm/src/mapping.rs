@@ -46,8 +46,8 @@ const MMAP: Meanings = &[
 ///
 /// # Invariants
 ///
-/// * `raw` maps a region that can never shrink, or a part of one, so all of `raw.len()` bytes can be touched for
-///   as long as this lives, by the invariants of [`FixedFd`].
+/// * `raw` maps a region that can never shrink, or a part of one, so all of `raw.len()` bytes can be touched
+///   for as long as this lives, by the invariants of [`FixedFd`].
 /// * The first `size_of::<T>()` bytes, for the `T` that it was made for, are inside, and are reached as that
 ///   `T` alone.
 /// * `tail` is at most `raw.len()`, and at or after the end of that `T`.
@@ -140,7 +140,8 @@ fn past_the_end(call: &str, offset: usize, len: usize, tail_len: usize) -> Error
 /// mapping outlives the descriptor that it was made from; dropping it unmaps.
 ///
 /// Two mappings of one region, in one process or in several, may look at it with different `T`. Nothing
-/// breaks then, but the values mean nothing: the layout is part of what both sides have agreed on.
+/// breaks then, since they have different addresses and so are different memory to the language, as another
+/// process's are; but the values mean nothing: the layout is part of what both sides have agreed on.
 ///
 /// # Examples
 ///

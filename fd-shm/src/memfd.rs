@@ -8,6 +8,7 @@ use nix::errno::Errno;
 use rustix::fs::MemfdFlags;
 
 use crate::error::{Error, Kind, Meanings, Result};
+use crate::fixed::stat;
 use crate::seals::{self, Seals};
 
 /// The longest name that the kernel takes, in bytes: NAME_MAX less the prefix `memfd:`.
@@ -118,11 +119,11 @@ impl MemfdOptions {
         Self { executable, ..self }
     }
 
-    /// Huge pages (MFD_HUGETLB), for a file that its maker alone maps, or that only processes which trust each
-    /// other do.
+    /// Huge pages (MFD_HUGETLB), for a file that its maker alone maps, or that only
+    /// processes which trust each other do.
     ///
-    /// A [`FixedFd`](crate::FixedFd) is never made of one: a peer can free a huge page by punching a hole, and
-    /// when the pool is empty the next touch is SIGBUS, seals or no seals.
+    /// A [`FixedFd`](crate::FixedFd) is never made of one: a peer can free a huge page by punching a hole,
+    /// and when the pool is empty the next touch is SIGBUS, seals or no seals.
     pub const fn huge_pages(self, huge_pages: HugePages) -> Self {
         Self { huge_pages: Some(huge_pages), ..self }
     }
@@ -225,9 +226,7 @@ impl Memfd {
     /// None known for an open memory file.
     #[allow(clippy::len_without_is_empty)] // the size of a file at one moment, not of a collection
     pub fn len(&self) -> Result<u64> {
-        let stat = rustix::fs::fstat(&self.fd)
-            .map_err(|e| Error::system(format!("fstat({})", self.fd.as_raw_fd()), e.raw_os_error(), &[]))?;
-        Ok(stat.st_size.unsigned_abs())
+        Ok(stat(&self.fd)?.st_size.unsigned_abs())
     }
 
     /// `fcntl(fd, F_GET_SEALS)` - what can never be done to this file again.

@@ -62,8 +62,8 @@ pub fn same_open_file(a: ForeignFd, b: ForeignFd) -> Result<bool> {
     Ok(kcmp(a, b)? == 0)
 }
 
-/// `kcmp`, which also orders: how the open file of `a` stands to that of `b`. The order means nothing, and stays
-/// the same as long as both are open.
+/// `kcmp`, which also orders: how the open file of `a` stands to that of `b`. The order means nothing, and
+/// stays the same as long as both are open.
 pub(crate) fn order_of_open_files(a: ForeignFd, b: ForeignFd) -> Result<Ordering> {
     match kcmp(a, b)? {
         0 => Ok(Ordering::Equal),

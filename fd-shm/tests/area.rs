@@ -1,4 +1,4 @@
-//! The driver's state machine: a story, then each rule as rows, and what must hold after any operations at all.
+//! The driver's state machine: a story, each rule as rows, and what must hold after any operations at all.
 
 use fd_shm::ashmem::{Area, Errno, PAGE, Pin, PinStatus, Prot, Unpinned, Whence};
 use proptest::prelude::*;
@@ -36,7 +36,7 @@ fn a_cache_lends_its_pages_and_asks_whether_they_came_back() {
 
 /// Runs operations on an area of 16 pages, and writes down what each answered.
 ///
-/// `U0-3` unpins pages 0 to 3, `P0-3` pins them, `S0-3` asks for their status; `*` purges all, `e` evicts one.
+/// `U0-3` unpins pages 0 to 3, `P0-3` pins them, `S0-3` asks their status; `*` purges all, `e` evicts one.
 fn run(script: &str) -> String {
     let mut area = backed(16);
     let mut said = Vec::new();
@@ -302,7 +302,7 @@ fn the_offset_is_shared_and_moves_with_what_is_read() {
     assert_eq!(area.lseek(i64::MAX, Whence::Current), Err(Errno::EINVAL));
 }
 
-/// The driver's list, page by page and by brute force: which range a page is in, each range with flag and age.
+/// The driver's list, page by page, by brute force: which range a page is in, each range with flag and age.
 #[derive(Debug, Default)]
 struct Model {
     /// The number of its range.

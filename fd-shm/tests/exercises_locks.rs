@@ -57,8 +57,8 @@ impl<'scope> Waiter<'scope> {
         Self { thread, id: id.load(SeqCst) }
     }
 
-    /// Waits until it sleeps, which it does nowhere but at the gate, or has gone through: whether it sleeps. One that
-    /// looks at the word again and again does not.
+    /// Waits until it sleeps, which it does nowhere but at the gate, or has gone through: whether it sleeps.
+    /// One that looks at the word again and again does not.
     fn sleeps(&self) -> bool {
         let end = Instant::now() + Duration::from_secs(10);
         loop {

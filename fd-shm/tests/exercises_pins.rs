@@ -44,8 +44,8 @@ fn lent(content: [u8; 2]) -> Result<(Region, Mapping), String> {
     Ok((region, page))
 }
 
-/// Uses the page while another holder purges: what the use saw, whether the content was made, and how the page is
-/// left.
+/// Uses the page while another holder purges: what the use saw, whether the content was
+/// made, and how the page is left.
 fn used((region, page): &(Region, Mapping)) -> Result<([u8; 2], bool, PinStatus), String> {
     let (made, seen) = (Cell::new(false), Cell::new([0; 2]));
     let make = || {

@@ -1,5 +1,5 @@
-//! A hostile peer, more than a million times: whatever it sends or writes, nothing panics, crashes or hangs, the
-//! answer is the one that a model gives, and nothing is left open.
+//! A hostile peer, more than a million times: whatever it sends or writes, nothing panics, crashes or hangs,
+//! the answer is the one that a model gives, and nothing is left open.
 //!
 //! Another seed each time; `SEED=` replays one. `fuzz/` in this crate's folder takes over where this ends.
 
@@ -21,6 +21,9 @@ use rustix::process::{getgid, getpid, getuid};
 
 #[path = "support/alone.rs"]
 mod alone;
+#[path = "support/random.rs"]
+mod random;
+use random::Random;
 
 /// How many cases each part has; together more than a million.
 const COPIES: u64 = 600_000;
@@ -33,54 +36,30 @@ fn together_they_are_more_than_a_million() {
     const { assert!(COPIES + CONTENTS + MESSAGES + DESCRIPTORS > 1_000_000) };
 }
 
-/// A small generator (splitmix64): a case costs more than its numbers.
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
-    }
-
-    /// Below `end`.
-    fn below(&mut self, end: usize) -> usize {
-        usize::try_from(self.next() % end as u64).expect("below a usize")
-    }
-
-    fn pick<'a, T>(&mut self, of: &'a [T]) -> &'a T {
-        &of[self.below(of.len())]
-    }
-
-    /// A number near an edge: of the range, of a power of two, or of all numbers.
-    fn edge(&mut self, len: usize) -> usize {
-        let power = 1 << self.below(usize::BITS as usize);
-        let near = *self.pick(&[0, len, len / 2, power, usize::MAX]);
-        near.wrapping_add(self.below(9)).wrapping_sub(4)
-    }
+/// One of these.
+fn pick<'a, T>(random: &mut Random, of: &'a [T]) -> &'a T {
+    &of[random.below(of.len())]
 }
 
-/// Runs a case `count` times in a process of its own, and says with which seed when one fails. A case that hangs is
-/// a failure as well: a watching thread ends the process.
+/// A number near an edge: of the range, of a power of two, or of all numbers.
+fn edge(random: &mut Random, len: usize) -> usize {
+    let power = 1 << random.below(usize::BITS);
+    let near = *pick(random, &[0, len, len / 2, power, usize::MAX]);
+    near.wrapping_add(random.below(9)).wrapping_sub(4)
+}
+
+/// Runs a case `count` times in a process of its own, and says with which seed when one fails. A case that
+/// hangs is a failure as well: a watching thread ends the process.
 fn cases(name: &str, count: u64, mut case: impl FnMut(&mut Random)) {
     alone::alone(name, move || {
-        let seed = std::env::var("SEED").ok().and_then(|text| text.parse().ok()).unwrap_or_else(fresh_seed);
-        println!("SEED={seed}"); // shown when it fails
-        std::thread::spawn(move || {
+        let mut random = Random::printed();
+        std::thread::spawn(|| {
             std::thread::sleep(Duration::from_secs(300));
-            eprintln!("SEED={seed}: no end after five minutes");
+            eprintln!("no end after five minutes");
             std::process::abort();
         });
-        let mut random = Random(seed);
         (0..count).for_each(|_| case(&mut random));
     });
-}
-
-/// A seed from the randomness that std gives to every hash map.
-fn fresh_seed() -> u64 {
-    use std::hash::{BuildHasher, RandomState};
-    RandomState::new().hash_one("seed")
 }
 
 #[test]
@@ -95,8 +74,8 @@ fn no_offset_and_no_length_reaches_outside() {
             (region.map::<AtomicU64>().expect("mapped"), region.map_read_only::<AtomicU64>().expect("mapped"))
         });
         let tail = SIZE - 64;
-        let offset = random.edge(tail);
-        let len = *random.pick(&[0, 1, 7, 64, tail.wrapping_sub(offset) % SIZE, tail, SIZE + 100]);
+        let offset = edge(random, tail);
+        let len = *pick(random, &[0, 1, 7, 64, tail.wrapping_sub(offset) % SIZE, tail, SIZE + 100]);
         let inside = offset.checked_add(len).is_some_and(|end| end <= tail);
         let done = match random.below(3) {
             0 => mapping.copy_in(offset, &buffer[..len]),
@@ -155,7 +134,7 @@ fn anything(random: &mut Random) -> (OwnedFd, bool) {
         2 => (UnixStream::pair().expect("a pair").0.into(), false),
         3 => {
             let path =
-                random.pick(&["/", "/dev/null", "/dev/zero", "/proc/self/maps", "/dev/shm", "/dev/full"]);
+                pick(random, &["/", "/dev/null", "/dev/zero", "/proc/self/maps", "/dev/shm", "/dev/full"]);
             (File::open(path).expect(path).into(), false)
         }
         _ => memory_file(random),
@@ -167,7 +146,7 @@ fn memory_file(random: &mut Random) -> (OwnedFd, bool) {
     let sealable = random.below(8) != 0;
     let options = MemfdOptions::new().sealable(sealable).executable(random.below(2) == 0);
     let memfd = options.create("anything").expect("a memory file");
-    let len = *random.pick(&[0, 1, 63, 64, 4095, 4096, 4097, 1 << 20, 1 << 40]);
+    let len = *pick(random, &[0, 1, 63, 64, 4095, 4096, 4097, 1 << 20, 1 << 40]);
     memfd.set_len(len).expect("sized");
     let mut wanted = Seals::NONE;
     for (seal, _) in Seals::ALL {
@@ -189,7 +168,7 @@ fn memory_file(random: &mut Random) -> (OwnedFd, bool) {
 fn any_descriptor_is_a_region_or_refused() {
     cases("any_descriptor_is_a_region_or_refused", DESCRIPTORS, move |random| {
         let (fd, is_region) = anything(random);
-        match Expected::new().at_least(random.edge(4096)).check(fd) {
+        match Expected::new().at_least(edge(random, 4096)).check(fd) {
             Ok(fixed) => {
                 assert!(is_region, "{fixed:?}");
                 use_it(&fixed);
@@ -227,7 +206,7 @@ fn any_message_arrives_whole_or_not_at_all() {
         if junk.is_empty() {
             junk.extend((0..8).map(|_| File::open("/dev/null").expect("open")));
         }
-        let kind = *random.pick(&[SocketType::STREAM, SocketType::DGRAM, SocketType::SEQPACKET]);
+        let kind = *pick(random, &[SocketType::STREAM, SocketType::DGRAM, SocketType::SEQPACKET]);
         let (sender, receiver) = pair(kind);
         let (sent, count) = (random.below(40), random.below(junk.len()));
         let mut plain = false;

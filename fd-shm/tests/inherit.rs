@@ -1,4 +1,5 @@
-//! Inheritance: one child gets it and no other, it is taken once, and whatever goes wrong leaves nothing open.
+//! Inheritance: one child gets it and no other, it is taken once, and whatever
+//! goes wrong leaves nothing open.
 
 use std::fs::File;
 use std::os::fd::{AsFd, AsRawFd};

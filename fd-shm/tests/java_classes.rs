@@ -38,7 +38,10 @@ fn the_exception_comes_once_and_then_there_are_zeros() {
     assert_eq!(system.purge_all().pages(), 1);
     let refused = at(&file, 3).expect_err("purged");
     assert!(refused.is_purged(), "{refused}");
-    assert_eq!(refused.to_string(), "MemoryFile::read_bytes(..): the file was purged: what it held is gone");
+    assert_eq!(
+        refused.to_string(),
+        "MemoryFile::read_bytes(3, 0, 1): the file was purged: what it held is gone"
+    );
     assert_eq!(system.purge_all().pages(), 0, "left pinned");
     assert_eq!(at(&file, 3).expect("told once"), 0);
     assert_eq!(system.purgeable_pages(), 1, "unpinned again");

@@ -1,5 +1,5 @@
-//! What a pin operation costs does not grow with the number of unpinned ranges. Alone in its program, so that no
-//! other test runs beside it.
+//! What a pin operation costs does not grow with the number of unpinned ranges. Alone in its program, so
+//! that no other test runs beside it.
 
 use std::time::{Duration, Instant};
 
@@ -12,12 +12,12 @@ const PAGE: usize = 4096;
 const TOGETHER: u32 = 500;
 const ROUNDS: usize = 100;
 
-/// What is timed, and how much a thousand ranges may cost of what one does, in percent. In turns, each has to read
-/// what the other has written, in a tree that the other's work has pushed out of the processor's cache.
+/// What is timed, and how much a thousand ranges may cost of what one does, in percent. In turns, each has to
+/// read what the other has written, in a tree that the other's work has pushed out of the processor's cache.
 const WHAT: [(&str, u32); 3] = [("pin, unpin", 150), ("the same, by two in turns", 300), ("status", 150)];
 
-/// Without optimisation a look-up in a tree costs more than the operation, and still far less than going through all
-/// of them.
+/// Without optimisation a look-up in a tree costs more than the operation, and still far less
+/// than going through all of them.
 const SLOWER: u32 = if cfg!(debug_assertions) { 2 } else { 1 };
 
 /// Two handles of a region with so many unpinned ranges, none touching another.

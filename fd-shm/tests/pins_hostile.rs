@@ -1,5 +1,5 @@
-//! A peer that writes over a region's pins, a million times: operations answer, or say that the pins are damaged;
-//! nothing panics, nothing hangs, and nothing outside the region is touched.
+//! A peer that writes over a region's pins, a million times: operations answer, or say that the pins are
+//! damaged; nothing panics, nothing hangs, and nothing outside the region is touched.
 
 use std::os::fd::AsFd;
 use std::time::Duration;
@@ -21,8 +21,8 @@ const PAGE: usize = 4096;
 /// The data's pages, and a region's length for them: what lies behind is the table.
 const PAGES: u32 = 6;
 
-/// The table: eight words, which records were written last, room for those of a change under way at 192, and seven
-/// records at 256.
+/// The table: eight words, which records were written last, room for those of a change under way at
+/// 192, and seven records at 256.
 const TABLE: usize = 256 + 7 * 16;
 
 /// A number that a table might hold: small, near a limit, or anything.
@@ -42,10 +42,10 @@ fn table(random: &mut Random, table: &mut [u8; TABLE]) {
     }
     let (sensible, mut page) = (random.below(2) == 0, 0);
     words.fill([0; 4]);
-    words[1] = random.below(40).to_ne_bytes(); // the generation: sometimes near the one seen last
+    words[1] = random.below(40_u32).to_ne_bytes(); // the generation: sometimes near the one seen last
     let recent = [number(random), random.below(9)];
     words[8..40].iter_mut().zip(recent.iter().cycle()).for_each(|(word, slot)| *word = slot.to_ne_bytes());
-    words[2] = random.below(9).to_ne_bytes(); // how many records are used
+    words[2] = random.below(9_u32).to_ne_bytes(); // how many records are used
     for word in [3, 4, 5, 6, 7] {
         if random.below(3) == 0 {
             words[word] = number(random).to_ne_bytes(); // a change under way

@@ -1,5 +1,5 @@
-//! A purge gives memory back: the file's blocks, and the system's count of shared memory. Alone in its program, and
-//! so alone in its process: other tests have memory files as well.
+//! A purge gives memory back: the file's blocks, and the system's count of shared memory. Alone in its
+//! program, and so alone in its process: other tests have memory files as well.
 
 use std::fs::{self, File};
 use std::os::fd::{AsFd, AsRawFd};

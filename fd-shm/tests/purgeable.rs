@@ -1,5 +1,5 @@
-//! Regions that keep their pins: a story between two processes, what they refuse, and where they differ from the
-//! driver.
+//! Regions that keep their pins: a story between two processes, what they refuse, and
+//! where they differ from the driver.
 
 #![allow(unsafe_code)]
 
@@ -130,6 +130,22 @@ fn operands_are_checked_as_the_driver_does() {
 fn drop_pin(_: Pin) {}
 
 #[test]
+fn to_the_end_of_more_than_32_bits_is_nothing_and_leaves_the_pins_whole() {
+    const PAGES: usize = 1 << 20; // 4 GiB
+    for more in [0, 2] {
+        let region = purgeable(PAGES + more);
+        let others = received(&region);
+        // The driver's 32 bits: from here, "to the end" is no page at all.
+        region.unpin(more * PAGE, 0).expect("an empty range");
+        let empty = u32::try_from(more).expect("small");
+        let expected = if more == 0 { vec![] } else { vec![(empty, empty, false)] };
+        assert_eq!((ranges(&region), ranges(&others)), (expected.clone(), expected));
+        others.unpin(0, PAGE).expect("the others go on");
+        assert!(ranges(&region).contains(&(0, 1, false)));
+    }
+}
+
+#[test]
 fn a_region_that_keeps_no_pins_answers_as_androids_does() {
     let region = Region::create("plain", 2 * PAGE).expect("a region");
     assert_eq!(region.pinning(), Pinning::Ignored);
@@ -240,8 +256,8 @@ fn a_child_of_a_fork_has_a_party_of_its_own() {
     alone::alone("a_child_of_a_fork_has_a_party_of_its_own", || {
         let region = purgeable(4);
         region.unpin(0, PAGE).expect("a page");
-        // SAFETY: no other thread of this process holds a lock that the child will need: it runs one test in its
-        // main thread.
+        // SAFETY: no other thread of this process holds a lock that the child will need: it
+        // runs one test in its main thread.
         let child = unsafe { libc::fork() };
         if child == 0 {
             let well = region.unpin(PAGE, PAGE).is_ok() && ranges(&region).contains(&(1, 2, false));

@@ -7,8 +7,8 @@ use rustix::thread::{CapabilitySet, CapabilitySets, remove_capability_from_bound
 
 /// Gives up every capability of this thread, and of all whom it starts from now on.
 pub(crate) fn become_ordinary() -> Result<(), Errno> {
-    // Root's children would get everything back at exec, but for this bound. Who is not root may not lower it,
-    // and need not.
+    // Root's children would get everything back at exec, but for this bound. Who is not root
+    // may not lower it, and need not.
     for capability in CapabilitySet::all().iter() {
         let _ = remove_capability_from_bounding_set(capability);
     }

@@ -5,8 +5,8 @@ use std::os::unix::net::UnixStream;
 
 use fd_shm::{Result, scm_rights};
 
-/// Receives one frame: four bytes that say how long its text is (a `u32` in native order), and the text. Its descriptors
-/// come with its first byte.
+/// Receives one frame: four bytes that say how long its text is (a `u32` in native order), and the text. Its
+/// descriptors come with its first byte.
 pub(crate) fn receive_frame(stream: &UnixStream) -> Result<(Vec<u8>, Vec<OwnedFd>)> {
     let mut descriptors = Vec::new();
     let mut len = [0; 4];

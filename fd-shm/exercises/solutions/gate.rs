@@ -15,7 +15,8 @@ pub(crate) fn pass(gate: &AtomicU32) -> Result<()> {
 
 /// Opens the gate, for all who wait and all who come.
 pub(crate) fn open(gate: &AtomicU32) -> Result<()> {
-    // The word first: who falls asleep between the two is not woken, and does not sleep either, for the kernel compares.
+    // The word first: who falls asleep between the two is not woken, and does not sleep
+    // either, for the kernel compares.
     gate.store(1, Ordering::Release);
     futex::wake(gate, u32::MAX)?;
     Ok(())

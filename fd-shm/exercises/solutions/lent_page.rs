@@ -2,8 +2,8 @@
 
 use fd_shm::{Mapping, Region, Result};
 
-/// Lets `work` use the page, which the region was unpinned for until now, and lends it again afterwards. If its memory
-/// was taken meanwhile, `make` makes its content again; if not, there is nothing to make.
+/// Lets `work` use the page, which the region was unpinned for until now, and lends it again afterwards. If
+/// its memory was taken meanwhile, `make` makes its content again; if not, there is nothing to make.
 pub(crate) fn with_page(
     region: &Region,
     page: &Mapping,

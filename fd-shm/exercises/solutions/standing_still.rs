@@ -4,7 +4,8 @@ use std::os::fd::AsFd;
 
 use fd_shm::{FixedFd, Memfd, Region, Result, Seals};
 
-/// Makes a memory file that holds `text` and nothing else, and that nobody can change, resize or seal any more.
+/// Makes a memory file that holds `text` and nothing else, and that nobody can
+/// change, resize or seal any more.
 pub(crate) fn publish(text: &[u8]) -> Result<Region> {
     let memfd = Memfd::create("message")?;
     memfd.set_len(text.len() as u64)?;

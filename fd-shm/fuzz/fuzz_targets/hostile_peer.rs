@@ -1,7 +1,8 @@
-//! What a hostile peer can send and write, chosen by the fuzzer: sizes, seals, messages, contents, a lock's word.
+//! What a hostile peer can send and write, chosen by the fuzzer: sizes, seals,
+//! messages, contents, a lock's word.
 //!
-//! `RUSTC_BOOTSTRAP=1 cargo fuzz run -s none hostile_peer` in `fd-shm/`. It finds what panics, crashes, hangs or
-//! leaks a descriptor; whether the answers are right is for `tests/hostile.rs`, which has a model.
+//! `RUSTC_BOOTSTRAP=1 cargo fuzz run -s none hostile_peer` in `fd-shm/`. It finds what panics, crashes, hangs
+//! or leaks a descriptor; whether the answers are right is for `tests/hostile.rs`, which has a model.
 
 #![no_main]
 

@@ -68,12 +68,12 @@ pub enum Whence {
 
 /// One ashmem region as the driver keeps it.
 ///
-/// A region belongs to one *open file* of `/dev/ashmem`: opening the device again gives another, empty one, and
-/// a descriptor that was duplicated or handed over means the same one. So this is what all holders share.
+/// A region belongs to one *open file* of `/dev/ashmem`: opening the device again gives another, empty one,
+/// and a descriptor that was duplicated or handed over means the same one. So this is what all holders share.
 /// Each method is a call of theirs, checks in the driver's order, and answers with the driver's errno.
 ///
-/// Time is the caller's: `age` is any number that grows. Ages of several areas can be compared, which is how one
-/// order of purging goes through all of them: [`oldest`](Self::oldest) of each, then
+/// Time is the caller's: `age` is any number that grows. Ages of several areas can be compared, which is how
+/// one order of purging goes through all of them: [`oldest`](Self::oldest) of each, then
 /// [`evict_one`](Self::evict_one) of the area with the lowest.
 ///
 /// # Examples
@@ -204,8 +204,8 @@ impl Area {
     /// region. Answers what `mprotect` may ever give to the new mapping (EACCES for more).
     ///
     /// The offset is not an operand, because the driver does not look at it: a mapping that begins or ends
-    /// behind the region is made, and touching it there is SIGBUS. A private mapping shows none of the region:
-    /// it is anonymous zeros. It backs the region all the same.
+    /// behind the region is made, and touching it there is SIGBUS. A private mapping shows none of the
+    /// region: it is anonymous zeros. It backs the region all the same.
     ///
     /// # Errors
     ///
@@ -328,8 +328,8 @@ impl Area {
     /// One step of the driver's shrinker - marks [`oldest`](Self::oldest) as purged; the caller takes its
     /// memory.
     ///
-    /// The real driver cannot be asked for so little: its shrinker takes 128 ranges at least, and a purge takes
-    /// all.
+    /// The real driver cannot be asked for so little: its shrinker takes 128 ranges
+    /// at least, and a purge takes all.
     pub fn evict_one(&mut self) -> Option<Unpinned> {
         let oldest = self.ranges.oldest()?;
         self.ranges.mark(oldest.first, true)

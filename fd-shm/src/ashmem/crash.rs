@@ -1,5 +1,5 @@
-//! `kill -9` at every point of every operation on a region's pins: it is done wholly or not at all, and the others
-//! go on.
+//! `kill -9` at every point of every operation on a region's pins: it is done wholly or
+//! not at all, and the others go on.
 
 use std::fs::File;
 use std::os::fd::{AsFd, AsRawFd};

@@ -14,6 +14,7 @@ use rustix::mm::{MapFlags, MprotectFlags, ProtFlags};
 use super::area::{PAGE, Pin, PinStatus};
 use super::prot::Prot;
 use crate::error::{Error, Kind, Meanings, Result};
+use crate::fixed::stat;
 
 /// The ioctl numbers of `uapi/ashmem.h`; those that take a size are as long as a `size_t`.
 mod request {
@@ -66,8 +67,9 @@ struct PinArgument {
 
 /// One region of the real driver: an open file of `/dev/ashmem`.
 ///
-/// The methods are the driver's calls and answer with its errno, as those of [`Area`](super::Area) do, so that
-/// the two can be held side by side. A program wants [`Region`](super::Region), which uses this where it can.
+/// The methods are the driver's calls and answer with its errno, as those of
+/// [`Area`](super::Area) do, so that the two can be held side by side. A program wants
+/// [`Region`](super::Region), which uses this where it can.
 ///
 /// # Examples
 ///
@@ -339,12 +341,6 @@ pub(crate) fn is_device(found: &Stat) -> bool {
 fn open(path: &str) -> Result<OwnedFd> {
     rustix::fs::open(path, OFlags::RDWR | OFlags::CLOEXEC, Mode::empty())
         .map_err(|e| Error::system(format!("open({path})"), e.raw_os_error(), OPEN))
-}
-
-fn stat(fd: &impl AsFd) -> Result<Stat> {
-    let fd = fd.as_fd();
-    rustix::fs::fstat(fd)
-        .map_err(|e| Error::system(format!("fstat({})", fd.as_raw_fd()), e.raw_os_error(), &[]))
 }
 
 /// The answer of a system call, or its errno.

@@ -7,8 +7,8 @@
 //!  +----------------------------+------------------------------------------+-----------------+
 //! ```
 //!
-//! So the length of the file says how long the data is, and a file that was just made says all of this without
-//! a page of it touched. All of it is a hole until the first pin operation.
+//! So the length of the file says how long the data is, and a file that was just made says all of this
+//! without a page of it touched. All of it is a hole until the first pin operation.
 
 use rustix::param::page_size;
 
@@ -19,7 +19,7 @@ pub(super) const RECORDS: usize = 256;
 pub(super) const RECORD: usize = 16;
 
 /// The pages that pin operations can name: their offsets have 32 bits.
-const MOST_PAGES: usize = (1 << 32) / 4096;
+const MOST_PAGES: usize = 1 << (32 - 12);
 
 /// How the file of a region that keeps its own pins is cut.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,7 +70,14 @@ impl Layout {
         self.len.next_multiple_of(self.page)
     }
 
-    /// How many ranges can be written down: one for each page, and an empty one at the end.
+    /// The page where an empty range can be, which is what "to the end" is there: the end of the region, cut
+    /// to 32 bits as the driver cuts it.
+    pub(super) fn empty_place(&self) -> u32 {
+        let bytes = self.rounded() as u64 % (1 << 32);
+        u32::try_from(bytes / self.page as u64).unwrap_or(u32::MAX)
+    }
+
+    /// How many ranges can be written down: one for each page, and an empty one.
     pub(super) fn records(&self) -> u32 {
         let pages = (self.rounded() / self.page).min(MOST_PAGES);
         u32::try_from(pages + 1).unwrap_or(u32::MAX)

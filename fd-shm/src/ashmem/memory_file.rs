@@ -8,14 +8,15 @@ use crate::mapping::Mapping;
 
 /// `android.os.MemoryFile`, with the contract that Java's class has.
 ///
-/// The oldest of the interfaces over ashmem, and the only one of Java's with purging. While it is allowed, all of
-/// the file is unpinned between two accesses, and each access pins it, does its work and unpins it again. One that
-/// finds the file purged fails, *and leaves it pinned*: so the exception comes once, and the next access succeeds,
-/// and reads zeros.
+/// The oldest of the interfaces over ashmem, and the only one of Java's with purging. While it is allowed,
+/// all of the file is unpinned between two accesses, and each access pins it, does its work and unpins it
+/// again. One that finds the file purged fails, *and leaves it pinned*: so the exception comes once, and the
+/// next access succeeds, and reads zeros.
 ///
-/// What is an exception there is an [`Error`] here. `close` is dropping, and a use after it does not compile. As in
-/// Java, where the method is hidden, nobody gets the descriptor: what is to be handed over is a
-/// [`SharedMemory`](super::SharedMemory). Only a [`Shrinker`](super::Shrinker) is let in, in the system's place.
+/// What is an exception there is an [`Error`] here. `close` is dropping, and a use after it does
+/// not compile. As in Java, where the method is hidden, nobody gets the descriptor: what is to be
+/// handed over is a [`SharedMemory`](super::SharedMemory). Only a [`Shrinker`](super::Shrinker) is
+/// let in, in the system's place.
 ///
 /// # Examples
 ///
@@ -119,9 +120,11 @@ impl MemoryFile {
         dst_offset: usize,
         count: usize,
     ) -> Result<usize> {
-        self.access("read_bytes", |mapping| {
-            let part = part(dst_offset, count, buffer.len()).and_then(|range| buffer.get_mut(range));
-            mapping.copy_out(src_offset, part.ok_or_else(|| outside("read_bytes", dst_offset, count))?)?;
+        let call = || format!("MemoryFile::read_bytes({src_offset}, {dst_offset}, {count})");
+        self.access(&call, |mapping| {
+            part(&call, "file", src_offset, count, mapping.len())?;
+            let into = part(&call, "buffer", dst_offset, count, buffer.len())?;
+            mapping.copy_out(src_offset, &mut buffer[into])?;
             Ok(count)
         })
     }
@@ -138,16 +141,18 @@ impl MemoryFile {
         dst_offset: usize,
         count: usize,
     ) -> Result<()> {
-        self.access("write_bytes", |mapping| {
-            let part = part(src_offset, count, buffer.len()).and_then(|range| buffer.get(range));
-            mapping.copy_in(dst_offset, part.ok_or_else(|| outside("write_bytes", src_offset, count))?)
+        let call = || format!("MemoryFile::write_bytes({src_offset}, {dst_offset}, {count})");
+        self.access(&call, |mapping| {
+            part(&call, "file", dst_offset, count, mapping.len())?;
+            let from = part(&call, "buffer", src_offset, count, buffer.len())?;
+            mapping.copy_in(dst_offset, &buffer[from])
         })
     }
 
     /// Reads and writes from the beginning on, moving forward. `mark`, `reset` and `skip` are `seek`.
     ///
-    /// Two of Java's oddities are left out: its `read()` of one byte is signed, so that 0xff looks like the end, and
-    /// its output stream once wrote everything at 0.
+    /// Two of Java's oddities are left out: its `read()` of one byte is signed, so that 0xff looks like the
+    /// end, and its output stream once wrote everything at 0.
     #[doc(alias = "getInputStream")]
     #[doc(alias = "getOutputStream")]
     pub fn stream(&self) -> MemoryStream<'_> {
@@ -155,8 +160,8 @@ impl MemoryFile {
     }
 
     /// One access: with all of the file pinned, if it may be purged else.
-    fn access<R>(&self, call: &str, work: impl FnOnce(&Mapping) -> Result<R>) -> Result<R> {
-        let refused = |kind, text| Err(Error::refused(format!("MemoryFile::{call}(..)"), kind, text));
+    fn access<R>(&self, call: &dyn Fn() -> String, work: impl FnOnce(&Mapping) -> Result<R>) -> Result<R> {
+        let refused = |kind, text| Err(Error::refused(call(), kind, text));
         let Some(mapping) = &self.mapping else {
             return refused(Kind::Deactivated, "the file was deactivated");
         };
@@ -173,16 +178,21 @@ impl MemoryFile {
     }
 }
 
-/// The range of `count` bytes at `offset`, in so many.
-fn part(offset: usize, count: usize, len: usize) -> Option<std::ops::Range<usize>> {
-    let end = offset.checked_add(count).filter(|end| *end <= len)?;
-    Some(offset..end)
-}
-
-/// The error of a range that the caller's buffer does not have.
-fn outside(call: &str, offset: usize, count: usize) -> Error {
-    let call = format!("MemoryFile::{call}(..)");
-    Error::refused(call, Kind::OutOfBounds, format!("the buffer has no {count} bytes at {offset}"))
+/// The range of `count` bytes at `offset`, in the `len` bytes of file or buffer.
+fn part(
+    call: &dyn Fn() -> String,
+    of: &str,
+    offset: usize,
+    count: usize,
+    len: usize,
+) -> Result<std::ops::Range<usize>> {
+    match offset.checked_add(count) {
+        Some(end) if end <= len => Ok(offset..end),
+        _ => {
+            let text = format!("the {of} has {len} bytes, and no {count} at {offset}");
+            Err(Error::refused(call(), Kind::OutOfBounds, text))
+        }
+    }
 }
 
 /// A place in a [`MemoryFile`], from which it is read and written.

@@ -6,12 +6,12 @@
 //!
 //! * [`Area`]: the driver's state machine, pure: every call with its answer. Checked against the real driver.
 //! * [`Device`]: the real driver, where there is one: the same calls, answered by the kernel.
-//! * [`Region`]: the entry point: over memfd, with the driver's pins kept in its own file or with none; or of the
-//!   driver.
-//! * [`Shrinker`] and [`PressureTrigger`]: purging many regions, oldest first, when the kernel says that memory is
-//!   short.
-//! * [`MemoryFile`] and [`SharedMemory`]: Java's classes, by their contracts. The names of the NDK and of libcutils
-//!   (`ASharedMemory_create`, `ashmem_pin_region`...) find the methods of `Region`.
+//! * [`Region`]: the entry point: over memfd, with the driver's pins kept in its own file or
+//!   with none; or of the driver.
+//! * [`Shrinker`] and [`PressureTrigger`]: purging many regions, oldest first, when the
+//!   kernel says that memory is short.
+//! * [`MemoryFile`] and [`SharedMemory`]: Java's classes, by their contracts. The names of the NDK and of
+//!   libcutils (`ASharedMemory_create`, `ashmem_pin_region`...) find the methods of `Region`.
 
 mod area;
 mod device;

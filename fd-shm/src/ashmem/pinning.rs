@@ -19,13 +19,13 @@ impl Region {
     ///
     /// # Errors
     ///
-    /// * EINVAL ([`is_bad_input`](Error::is_bad_input)) when offset or length is no multiple of a page, and for a
-    ///   range that ends behind the region or beyond 32 bits. A length of 0 means "to the end".
+    /// * EINVAL ([`is_bad_input`](Error::is_bad_input)) when offset or length is no multiple of a page, and
+    ///   for a range that ends behind the region or beyond 32 bits. A length of 0 means "to the end".
     /// * [`is_sealed`](Error::is_sealed) once writing is sealed: nothing is purged any more;
     /// * [`is_damaged`](Error::is_damaged) when a peer has written nonsense over the pins;
     /// * [`is_timed_out`](Error::is_timed_out) when a peer has kept the lock for 10 s;
-    /// * EACCES when the descriptor is open for reading only; those of [`Lock::open`](crate::lock::Lock::open), the
-    ///   first time.
+    /// * EACCES when the descriptor is open for reading only; those of
+    ///   [`Lock::open`](crate::lock::Lock::open), the first time.
     #[doc(alias = "ashmem_pin_region")]
     #[doc(alias = "ASHMEM_PIN")]
     pub fn pin(&self, offset: usize, len: usize) -> Result<Pin> {
@@ -89,8 +89,8 @@ impl Region {
         }
     }
 
-    /// The unpinned ranges, by page. Of a region that keeps no pins there are none; the driver shows its own to
-    /// nobody, and so neither does this.
+    /// The unpinned ranges, by page. Of a region that keeps no pins there are none; the driver shows its own
+    /// to nobody, and so neither does this.
     ///
     /// # Errors
     ///
@@ -108,8 +108,8 @@ impl Region {
         self.kept("oldest()", None, |inside| Ok(inside.ranges().oldest()))
     }
 
-    /// Purges the [`oldest`](Self::oldest) unpinned range: its memory goes back to the system, its pages read as
-    /// zeros, and whoever pins one of them is told.
+    /// Purges the [`oldest`](Self::oldest) unpinned range: its memory goes back to the system, its pages read
+    /// as zeros, and whoever pins one of them is told.
     ///
     /// # Errors
     ///
@@ -121,8 +121,8 @@ impl Region {
         })
     }
 
-    /// `ASHMEM_PURGE_ALL_CACHES`, for this region - purges every unpinned range that still has its memory, and
-    /// says how many pages those had (touched or not).
+    /// `ASHMEM_PURGE_ALL_CACHES`, for this region - purges every unpinned range that still has its memory,
+    /// and says how many pages those had (touched or not).
     ///
     /// With the driver, this purges the unpinned ranges of *all* regions of the system.
     ///

@@ -61,8 +61,8 @@ impl Pins {
         self.party.is_forked()
     }
 
-    /// Runs an operation under the lock, on what the table says now. Which call it is for, the caller adds to an
-    /// error.
+    /// Runs an operation under the lock, on what the table says now. Which call it is
+    /// for, the caller adds to an error.
     pub(super) fn inside<R>(
         &mut self,
         fd: BorrowedFd<'_>,
@@ -161,7 +161,8 @@ impl Inside<'_> {
         Ok(())
     }
 
-    /// `fallocate(FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE)`: the memory of a range goes back to the system.
+    /// `fallocate(FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE)`: the memory of a
+    /// range goes back to the system.
     fn punch(&self, range: &Unpinned) -> Result<()> {
         let page = self.layout.page() as u64;
         let (from, len) = (u64::from(range.first) * page, u64::from(range.pages()) * page);
@@ -177,8 +178,8 @@ impl Inside<'_> {
     }
 }
 
-/// `clock_gettime(CLOCK_MONOTONIC)`, in nanoseconds: the age of what is unpinned now, comparable between regions
-/// and processes.
+/// `clock_gettime(CLOCK_MONOTONIC)`, in nanoseconds: the age of what is unpinned now, comparable
+/// between regions and processes.
 fn now() -> u64 {
     let now = clock_gettime(ClockId::Monotonic);
     now.tv_sec.unsigned_abs() * 1_000_000_000 + now.tv_nsec.unsigned_abs()

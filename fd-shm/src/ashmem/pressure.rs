@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use nix::errno::Errno;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::fs::{FileType, Mode, OFlags, fstat};
+use rustix::fs::{FileType, Mode, OFlags};
 
 use crate::error::{Error, Kind, Meanings, Result};
+use crate::fixed::stat;
 
 /// Where the kernel says how long tasks have waited for memory.
 const PATH: &str = "/proc/pressure/memory";
@@ -47,14 +48,14 @@ pub struct PressureTrigger {
 }
 
 impl PressureTrigger {
-    /// `write("/proc/pressure/memory", "some STALL WINDOW")` - fires, once a window at most, when some task has
-    /// waited for memory for `stall` within `window`.
+    /// `write("/proc/pressure/memory", "some STALL WINDOW")` - fires, once a window at most, when some task
+    /// has waited for memory for `stall` within `window`.
     ///
     /// # Errors
     ///
     /// ENOENT and EOPNOTSUPP where the kernel measures no pressure; EPERM and EACCES
-    /// ([`is_denied`](Error::is_denied)) for a window that is no multiple of 2 s, without CAP_SYS_RESOURCE; EINVAL
-    /// ([`is_bad_input`](Error::is_bad_input)) for times that the kernel does not take.
+    /// ([`is_denied`](Error::is_denied)) for a window that is no multiple of 2 s, without CAP_SYS_RESOURCE;
+    /// EINVAL ([`is_bad_input`](Error::is_bad_input)) for times that the kernel does not take.
     pub fn open(stall: Duration, window: Duration) -> Result<Self> {
         let fd = rustix::fs::open(PATH, OFlags::RDWR | OFlags::NONBLOCK | OFlags::CLOEXEC, Mode::empty())
             .map_err(|e| Error::system(format!("open({PATH})"), e.raw_os_error(), TRIGGER))?;
@@ -72,17 +73,15 @@ impl AsFd for PressureTrigger {
     }
 }
 
-/// `poll(trigger, POLLPRI or POLLIN, timeout)` - waits until `trigger` has something to say: whether it has, or time
-/// was over.
+/// `poll(trigger, POLLPRI or POLLIN, timeout)` - waits until `trigger` has something to say: whether it has,
+/// or time was over, or a signal came.
 ///
-/// A trigger of the kernel's is a regular file of `/proc` or of a cgroup. Such a file can always be read, so it says
-/// that it has fired by POLLPRI, and POLLIN says nothing. Any other descriptor that stands in its place says it by
-/// being readable.
+/// A trigger of the kernel's is a regular file of `/proc` or of a cgroup. Such a file can always be read, so
+/// it says that it has fired by POLLPRI, and POLLIN says nothing. Any other descriptor that stands in its
+/// place says it by being readable.
 pub(super) fn wait(trigger: BorrowedFd<'_>, timeout: Duration) -> Result<bool> {
     let number = trigger.as_raw_fd();
-    let found =
-        fstat(trigger).map_err(|e| Error::system(format!("fstat({number})"), e.raw_os_error(), &[]))?;
-    let regular = FileType::from_raw_mode(found.st_mode) == FileType::RegularFile;
+    let regular = FileType::from_raw_mode(stat(trigger)?.st_mode) == FileType::RegularFile;
     let (fires, name) = if regular { (PollFlags::PRI, "POLLPRI") } else { (PollFlags::IN, "POLLIN") };
     let call = || format!("poll({number}, {name})");
     let mut polled = [PollFd::from_borrowed_fd(trigger, fires)];

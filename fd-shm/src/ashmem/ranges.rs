@@ -1,8 +1,8 @@
 //! The unpinned ranges of one region: what pin and unpin do to them, in pages.
 //!
-//! Ranges are kept by their first page, so that looking one up costs no more with a thousand of them. Each has a
-//! *slot*, a small number that is its own as long as it lives: where a region writes it down. Every change is
-//! also said as a [`Change`], which is all that has to be written.
+//! Ranges are kept by their first page, so that looking one up costs no more with a thousand of them. Each
+//! has a *slot*, a small number that is its own as long as it lives: where a region writes it down. Every
+//! change is also said as a [`Change`], which is all that has to be written.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -97,8 +97,8 @@ impl Change {
 /// * No two overlap, and no two that are empty begin at one page. (They may touch: ashmem merges what
 ///   overlaps, and that alone.)
 /// * Each is stored under its first page.
-/// * Each has another slot, and `by_slot` says its first page there; `free` has the slots of `by_slot` that say
-///   nothing.
+/// * Each has another slot, and `by_slot` says its first page there; `free` has the slots
+///   of `by_slot` that say nothing.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Ranges {
     /// By first page.
@@ -156,8 +156,8 @@ impl Ranges {
 
     /// Pins `first..end`: whether a range that it met had been purged, and what changed.
     ///
-    /// What stays unpinned keeps flag and age, but for the upper part of a range that is cut in two: that part
-    /// is a new range, of this `age`.
+    /// What stays unpinned keeps flag and age, but for the upper part of a range that is cut in two: that
+    /// part is a new range, of this `age`.
     pub(super) fn pin(&mut self, first: u32, end: u32, age: u64) -> (bool, Change) {
         let (mut purged, mut change) = (false, Change::over(first, end));
         while let Some(met) = self.last_met(first, end) {
@@ -184,6 +184,9 @@ impl Ranges {
     /// into one, of this `age`, purged if one of them was.
     pub(super) fn unpin(&mut self, first: u32, end: u32, age: u64) -> Change {
         let mut change = Change::over(first, end);
+        if end == 0 {
+            return change; // nothing, and before every page: no operation could ever meet it
+        }
         let mut union = Unpinned { first, end, purged: false, age, slot: 0 };
         while let Some(met) = self.last_met(union.first, union.end) {
             if met.covers(union.first, union.end) {
@@ -236,8 +239,8 @@ impl Ranges {
 
     /// Stores a range under its first page.
     fn put(&mut self, range: Unpinned) -> Unpinned {
-        // INVARIANT: the caller has taken out whatever overlapped it, or cut it out of such a one; and its slot is
-        // new, or was its own before.
+        // INVARIANT: the caller has taken out whatever overlapped it, or cut it out of such a one; and its
+        // slot is new, or was its own before.
         self.ranges.insert(range.first, range);
         self.by_slot[range.slot as usize] = Some(range.first);
         range
@@ -251,8 +254,8 @@ impl Ranges {
         self.free.pop_first().unwrap_or_default()
     }
 
-    /// One more slot, which no range has. There are no more than ranges were at a time, and one for each page at
-    /// most.
+    /// One more slot, which no range has. There are no more than ranges were at a time,
+    /// and one for each page at most.
     fn add_slot(&mut self) {
         self.free.extend(u32::try_from(self.by_slot.len()));
         self.by_slot.push(None);

@@ -35,8 +35,8 @@ const DUPLICATE: Meanings =
 /// Who keeps the pins of a region, and so what [`Region::unpin`] does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Pinning {
-    /// Nobody, as Android's own memfd regions have it: every call succeeds and changes nothing, and all of the
-    /// region is pinned. The file is as long as the region, like any memory file.
+    /// Nobody, as Android's own memfd regions have it: every call succeeds and changes nothing, and all of
+    /// the region is pinned. The file is as long as the region, like any memory file.
     Ignored,
     /// The region's holders, in the region's own file, behind the data. A purge punches holes into it.
     Kept,
@@ -51,28 +51,30 @@ pub enum Pinning {
 /// # Pins
 ///
 /// All of a region is pinned at first. [`unpin`](Self::unpin) says that the content of some pages can be made
-/// again, so their memory may be taken; [`pin`](Self::pin) says that it is needed, and tells whether it was lost
-/// meanwhile. The pages stay mapped and can be touched all the time: what was taken reads as zeros. Every rule
-/// is the driver's, as [`Area`](super::Area) has it, odd ones included, and holds between all holders of the
-/// region, in any process: the state lies behind the data in the region's file, under a lock that is the driver's
-/// mutex seen from user space ([`SlotLock`](crate::lock::SlotLock)).
+/// again, so their memory may be taken; [`pin`](Self::pin) says that it is needed, and tells whether it was
+/// lost meanwhile. The pages stay mapped and can be touched all the time: what was taken reads as zeros.
+/// Every rule is the driver's, as [`Area`](super::Area) has it, odd ones included, and holds between all
+/// holders of the region, in any process: the state lies behind the data in the region's file, under a lock
+/// that is the driver's mutex seen from user space ([`SlotLock`](crate::lock::SlotLock)).
 ///
 /// What differs from the driver, because a memory file cannot do it:
 /// * Nobody purges by itself: somebody has to call [`purge_all`](Self::purge_all),
 ///   [`evict_one`](Self::evict_one), or a [`Shrinker`](super::Shrinker) for many regions.
-/// * Dropping PROT_WRITE from the mask is F_SEAL_FUTURE_WRITE, under which the kernel punches no hole. From then
-///   on every pin operation answers [`is_sealed`](Error::is_sealed). PROT_READ and PROT_EXEC stay in the mask.
+/// * Dropping PROT_WRITE from the mask is F_SEAL_FUTURE_WRITE, under which the kernel punches no
+///   hole. From then on every pin operation answers [`is_sealed`](Error::is_sealed). PROT_READ
+///   and PROT_EXEC stay in the mask.
 /// * The size is fixed, and pins count, from the start, not from the first mapping on.
 /// * Pins live as long as the file does, not as long as the last descriptor.
 ///
-/// A peer can write whatever it likes over the state. Then operations answer [`is_damaged`](Error::is_damaged),
-/// or are told something untrue about what can be written and purged by that peer anyhow; they never crash, hang
-/// or touch anything but the region. Each waits at most 10 s for its turn.
+/// A peer can write whatever it likes over the state. Then operations answer
+/// [`is_damaged`](Error::is_damaged), or are told something untrue about what can be written and
+/// purged by that peer anyhow; they never crash, hang or touch anything but the region. Each
+/// waits at most 10 s for its turn.
 ///
-/// An operation costs about a third of a microsecond, and hardly grows with the number of unpinned ranges: by a
-/// third from one to a thousand. Where processes take turns it doubles at most, since each reads what the others have
-/// written meanwhile. Only one who has missed many changes (more than 32 ranges) reads all of them again, at up to
-/// 0.2 us each.
+/// An operation costs about a third of a microsecond, and hardly grows with the number of unpinned ranges: by
+/// a third from one to a thousand. Where processes take turns it doubles at most, since each reads what the
+/// others have written meanwhile. Only one who has missed many changes (more than 32 ranges) reads all of
+/// them again, at up to 0.2 us each.
 ///
 /// # Invariants
 ///
@@ -136,8 +138,8 @@ impl Region {
         Self::create_with(name, size, Pinning::Ignored)
     }
 
-    /// A new region whose pages can be unpinned: of the ashmem driver where this system has one, else a memory
-    /// file that keeps its own pins.
+    /// A new region whose pages can be unpinned: of the ashmem driver where this system has one, else a
+    /// memory file that keeps its own pins.
     ///
     /// # Errors
     ///
@@ -183,8 +185,8 @@ impl Region {
         Ok(FixedFd::just_sealed(memfd.into(), size, keeper).into())
     }
 
-    /// Takes a descriptor that somebody handed over, and checks it: what a receiver does. Whether it keeps pins
-    /// is seen from it.
+    /// Takes a descriptor that somebody handed over, and checks it: what a receiver does. Whether
+    /// it keeps pins is seen from it.
     ///
     /// # Errors
     ///
@@ -238,8 +240,8 @@ impl Region {
         }
     }
 
-    /// `fcntl(fd, F_GET_SEALS)` - what can never be done to this region again; F_SEAL_SHRINK is among it. Of a
-    /// region of the driver, what its mask and its frozen size come to.
+    /// `fcntl(fd, F_GET_SEALS)` - what can never be done to this region again; F_SEAL_SHRINK is among it. Of
+    /// a region of the driver, what its mask and its frozen size come to.
     ///
     /// # Errors
     ///
@@ -265,8 +267,8 @@ impl Region {
 
     /// Takes rights away from every later mapping, through any descriptor; what is mapped keeps its rights.
     ///
-    /// Without the driver this is F_SEAL_FUTURE_WRITE for a mask without PROT_WRITE, and a memory file can lose
-    /// no other bit. A region sealed so is never purged again, and its pin operations say that.
+    /// Without the driver this is F_SEAL_FUTURE_WRITE for a mask without PROT_WRITE, and a memory file can
+    /// lose no other bit. A region sealed so is never purged again, and its pin operations say that.
     ///
     /// # Errors
     ///

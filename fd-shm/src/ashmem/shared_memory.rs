@@ -13,9 +13,9 @@ use crate::mapping::{Mapping, ReadMapping};
 /// `android.os.SharedMemory`, with the contract that Java's class has.
 ///
 /// What is an exception there is an [`Error`] here: an `IllegalArgumentException` one that
-/// [`is_bad_input`](Error::is_bad_input), an `ErrnoException` one with an errno. `close` is dropping: mappings stay
-/// valid, and what Java answers with an `IllegalStateException`, a use after `close`, does not compile. As a
-/// `Parcelable` it is its descriptor and nothing else: [`as_fd`](AsFd::as_fd) on one side,
+/// [`is_bad_input`](Error::is_bad_input), an `ErrnoException` one with an errno. `close` is dropping:
+/// mappings stay valid, and what Java answers with an `IllegalStateException`, a use after `close`, does not
+/// compile. As a `Parcelable` it is its descriptor and nothing else: [`as_fd`](AsFd::as_fd) on one side,
 /// [`from_fd`](Self::from_fd) on the other.
 ///
 /// # Examples
@@ -89,7 +89,8 @@ impl SharedMemory {
         self.region.len()
     }
 
-    /// Takes rights away from every later mapping, in every process. (Java answers `false` where this is an error.)
+    /// Takes rights away from every later mapping, in every process. (Java answers
+    /// `false` where this is an error.)
     ///
     /// # Errors
     ///
@@ -120,11 +121,12 @@ impl SharedMemory {
     ///
     /// # Errors
     ///
-    /// * [`is_bad_input`](Error::is_bad_input) for a length of 0, or a part that reaches past the end; also for
-    ///   rights that are not "read" or "read and write" (memory that others write is never run from here);
+    /// * [`is_bad_input`](Error::is_bad_input) for a length of 0, or a part that reaches past
+    ///   the end; also for rights that are not "read" or "read and write" (memory that others
+    ///   write is never run from here);
     /// * EINVAL for an offset that is no multiple of a page;
-    /// * EPERM ([`is_sealed`](Error::is_sealed)) for writing, after [`set_protect`](Self::set_protect) took that
-    ///   away.
+    /// * EPERM ([`is_sealed`](Error::is_sealed)) for writing, after
+    ///   [`set_protect`](Self::set_protect) took that away.
     pub fn map(&self, prot: Prot, offset: usize, len: usize) -> Result<SharedBuffer> {
         let call = || format!("SharedMemory::map({prot}, {offset}, {len})");
         let size = self.size();
@@ -191,25 +193,24 @@ impl SharedBuffer {
     ///
     /// [`is_out_of_bounds`](Error::is_out_of_bounds) past the end.
     pub fn read(&self, offset: usize, to: &mut [u8]) -> Result<()> {
-        match self {
+        let done = match self {
             Self::Read(mapping) => mapping.copy_out(offset, to),
             Self::Write(mapping) => mapping.copy_out(offset, to),
-        }
+        };
+        done.map_err(|refused| refused.of(|| format!("SharedBuffer::read({offset}, {} bytes)", to.len())))
     }
 
     /// Copies bytes in, from `offset` on: `ByteBuffer.put`.
     ///
     /// # Errors
     ///
-    /// [`is_out_of_bounds`](Error::is_out_of_bounds) past the end; [`is_read_only`](Error::is_read_only) for a
-    /// mapping that cannot be written (Java's `ReadOnlyBufferException`).
+    /// [`is_out_of_bounds`](Error::is_out_of_bounds) past the end; [`is_read_only`](Error::is_read_only) for
+    /// a mapping that cannot be written (Java's `ReadOnlyBufferException`).
     pub fn write(&self, offset: usize, from: &[u8]) -> Result<()> {
+        let call = || format!("SharedBuffer::write({offset}, {} bytes)", from.len());
         match self {
-            Self::Write(mapping) => mapping.copy_in(offset, from),
-            Self::Read(_) => {
-                let call = format!("SharedBuffer::write({offset}, {} bytes)", from.len());
-                Err(Error::refused(call, Kind::ReadOnly, "mapped for reading alone"))
-            }
+            Self::Write(mapping) => mapping.copy_in(offset, from).map_err(|refused| refused.of(call)),
+            Self::Read(_) => Err(Error::refused(call(), Kind::ReadOnly, "mapped for reading alone")),
         }
     }
 }

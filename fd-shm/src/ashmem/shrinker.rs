@@ -3,19 +3,18 @@
 use std::os::fd::{AsFd, AsRawFd};
 use std::time::Duration;
 
-use rustix::fs::fstat;
-
 use super::memory_file::MemoryFile;
 use super::pressure;
 use super::ranges::Unpinned;
 use super::region::{Pinning, Region};
 use crate::error::{Error, Kind, Result};
+use crate::fixed::stat;
 
 /// Purges many regions, the range that was unpinned first before all others, whichever region it is in.
 ///
-/// The driver has one list of all unpinned ranges, and the kernel calls it when memory is short. Here somebody has
-/// to hold a descriptor of each region and do it: a service that hands caches out, or each process for its own.
-/// Ages are the system's clock, so regions of different processes have one order.
+/// The driver has one list of all unpinned ranges, and the kernel calls it when memory is short. Here
+/// somebody has to hold a descriptor of each region and do it: a service that hands caches out, or each
+/// process for its own. Ages are the system's clock, so regions of different processes have one order.
 ///
 /// # Examples
 ///
@@ -91,8 +90,8 @@ impl Shrinker {
     ///
     /// # Errors
     ///
-    /// * [`is_bad_input`](Error::is_bad_input) for a region that does not keep pins in its file: nobody can purge
-    ///   one without pins, and the kernel purges the driver's;
+    /// * [`is_bad_input`](Error::is_bad_input) for a region that does not keep pins in its file: nobody can
+    ///   purge one without pins, and the kernel purges the driver's;
     /// * those of [`Region::duplicate`].
     pub fn add(&mut self, region: &Region) -> Result<usize> {
         if region.pinning() != Pinning::Kept {
@@ -127,8 +126,8 @@ impl Shrinker {
         unpinned.filter(|range| !range.purged)
     }
 
-    /// Purges until `pages` pages are, or nothing is left: the range unpinned first, then the next. A range goes as
-    /// a whole.
+    /// Purges until `pages` pages are, or nothing is left: the range unpinned first, then the
+    /// next. A range goes as a whole.
     pub fn shrink(&mut self, pages: usize) -> Freed {
         let mut freed = Freed::default();
         let regions = 0..self.regions.len();
@@ -156,10 +155,12 @@ impl Shrinker {
         self.shrink(usize::MAX)
     }
 
-    /// Waits until `trigger` fires, and then purges `pages` pages; nothing when `timeout` passes first.
+    /// Waits until `trigger` fires, and then purges `pages` pages; nothing when `timeout`
+    /// passes or a signal comes first.
     ///
-    /// The trigger is a [`PressureTrigger`](super::PressureTrigger), which fires once a window at most, or any other
-    /// descriptor that can be polled, a pipe for instance: it fires by being readable, until it is read.
+    /// The trigger is a [`PressureTrigger`](super::PressureTrigger), which fires once a window
+    /// at most, or any other descriptor that can be polled, a pipe for instance: it fires by
+    /// being readable, until it is read.
     ///
     /// # Errors
     ///
@@ -195,7 +196,5 @@ fn evict_one(region: &Region) -> Result<Option<(Unpinned, u64)>> {
 
 /// `fstat(fd)`: how much memory the region's file has, in bytes.
 fn memory(region: &Region) -> Result<u64> {
-    let call = || format!("fstat({})", region.as_fd().as_raw_fd());
-    let found = fstat(region).map_err(|e| Error::system(call(), e.raw_os_error(), &[]))?;
-    Ok(found.st_blocks.unsigned_abs() * 512)
+    Ok(stat(region)?.st_blocks.unsigned_abs() * 512)
 }

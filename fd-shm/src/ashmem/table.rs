@@ -11,8 +11,9 @@
 //!  4. which records these were, generation + their number, pending = 0
 //! ```
 //!
-//! Who comes next and finds it pending does 3 and 4 again. A handle that has read the records keeps what they
-//! say. The generation tells it how many were written since, and if they are few, which: it reads those alone.
+//! Who comes next and finds it pending does 3 and 4 again. A handle that has read the records
+//! keeps what they say. The generation tells it how many were written since, and if they are
+//! few, which: it reads those alone.
 
 use std::os::fd::BorrowedFd;
 use std::sync::atomic::AtomicU32;
@@ -27,8 +28,8 @@ use crate::mapping::Mapping;
 /// Where the tail of the mapping begins in what follows the data.
 const TAIL: usize = 192;
 
-/// How many records can be written until who has not looked meanwhile has to read all of them. A power of two, so
-/// that places follow each other when the generation wraps.
+/// How many records can be written until who has not looked meanwhile has to read all of them. A power of
+/// two, so that places follow each other when the generation wraps.
 pub(crate) const RECENT: u32 = 32;
 
 /// The words before the records.
@@ -101,8 +102,8 @@ impl Table {
         Ok(ranges)
     }
 
-    /// Reads what was written since a generation, into what was read then: whether that could be done, and else
-    /// all of it has to be read again.
+    /// Reads what was written since a generation, into what was read then: whether that could be done, and
+    /// else all of it has to be read again.
     pub(super) fn catch_up(&self, ranges: &mut Ranges, since: u32) -> Result<bool> {
         let written = self.generation().wrapping_sub(since);
         if written > RECENT {
@@ -173,7 +174,7 @@ impl Table {
         let head = self.head();
         let kept = match head.pending.load(Relaxed) {
             0 => return Ok(()),
-            1..=3 => head.pending.load(Relaxed).saturating_sub(1).min(2) as usize,
+            pending @ 1..=3 => pending as usize - 1,
             pending => return Err(damaged(format!("{pending} changes under way"))),
         };
         let (first, end) = (head.first.load(Relaxed), head.end.load(Relaxed));
@@ -220,8 +221,9 @@ impl Table {
     /// Whether a range has its place in this region, and its record in this table.
     fn is_inside(&self, range: &Unpinned) -> bool {
         let pages = self.layout.records() - 1;
-        let empty_at_the_end = (range.first, range.end) == (pages, pages);
-        (range.first < range.end || empty_at_the_end) && range.end <= pages && range.slot <= pages
+        let place = self.layout.empty_place();
+        let empty = (range.first, range.end) == (place, place);
+        (range.first < range.end || empty) && range.end <= pages && range.slot <= pages
     }
 }
 

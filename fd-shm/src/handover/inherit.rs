@@ -37,6 +37,7 @@
 
 use std::collections::BTreeSet;
 use std::env;
+use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::process::CommandExt;
 use std::process::Command;
@@ -44,7 +45,7 @@ use std::sync::{Mutex, PoisonError};
 
 use nix::errno::Errno;
 use rustix::fs::fstat;
-use rustix::io::{FdFlags, fcntl_dupfd_cloexec, fcntl_getfd, fcntl_setfd};
+use rustix::io::{FdFlags, fcntl_dupfd_cloexec, fcntl_setfd};
 
 use super::Push;
 use crate::error::{Error, Kind, Meanings, Result};
@@ -97,8 +98,9 @@ pub fn hand_down(command: &mut Command, name: &str, descriptor: BorrowedFd<'_>) 
 /// From here on it is close-on-exec, like every other: the children of this process do not get it.
 ///
 /// That the descriptor is nobody else's is known from three things. Number and file come from the environment
-/// that this program was started with, which safe code cannot change. The descriptor is not yet close-on-exec,
-/// as everything is that Rust's library and this crate open. And a name is given out once.
+/// that this program was started with, which safe code cannot change (`set_var` is `unsafe`; before the
+/// edition of 2024 it only ought to have been). The descriptor is not yet close-on-exec, as everything is
+/// that Rust's library and this crate open. And a name is given out once.
 ///
 /// # Errors
 ///
@@ -174,11 +176,17 @@ impl Note {
             let call = format!("fcntl({}, F_GETFD) for {name:?}", self.number);
             Error::system(call, errno.raw_os_error(), TAKE)
         };
-        // SAFETY: a non-negative number that is only asked about; if it is not open, the kernel says EBADF.
-        let found = unsafe { BorrowedFd::borrow_raw(self.number) };
-        if fcntl_getfd(found).map_err(system)?.contains(FdFlags::CLOEXEC) {
+        // SAFETY: a question about a number; whether it is open is the answer.
+        let flags = unsafe { libc::fcntl(self.number, libc::F_GETFD) };
+        if flags < 0 {
+            let errno = io::Error::last_os_error().raw_os_error().unwrap_or_default();
+            return Err(system(rustix::io::Errno::from_raw_os_error(errno)));
+        }
+        if flags & libc::FD_CLOEXEC != 0 {
             return Err(refused("its number belongs to something that this program has opened"));
         }
+        // SAFETY: open, and left to this name, as the documentation of `take` argues: nobody else closes it.
+        let found = unsafe { BorrowedFd::borrow_raw(self.number) };
         if Self::of(found).map_err(system)? != *self {
             return Err(refused("its number stands for another file by now"));
         }

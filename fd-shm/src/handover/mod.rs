@@ -1,9 +1,9 @@
 //! Ways to hand a descriptor to another process. A descriptor is the permission: who holds it is in.
 //!
 //! They differ in who acts. In a *push* the holder gives, and its giving is the consent: no further privilege
-//! is asked for. In a *pull* the receiver takes, the holder sleeps through it, and so the kernel has to decide
-//! alone whether this process may reach into that one; it asks what it would ask of a debugger. One trait
-//! could not say both: a push has no number to name, and a pull has nobody to give.
+//! is asked for. In a *pull* the receiver takes, the holder sleeps through it, and so the kernel has to
+//! decide alone whether this process may reach into that one; it asks what it would ask of a debugger. One
+//! trait could not say both: a push has no number to name, and a pull has nobody to give.
 //!
 //! | way | the holder | the receiver | who must agree | open file |
 //! | --- | --- | --- | --- | --- |

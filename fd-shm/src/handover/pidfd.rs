@@ -2,8 +2,8 @@
 //!
 //! What arrives is the same open file, as if it had been sent. The holder sleeps through it, so the kernel
 //! decides alone, by the rules for *attaching* as a debugger: the holder must be of the same user, with no
-//! more capabilities, and dumpable. With Yama (most distributions, `ptrace_scope` 1) the receiver must besides
-//! be an ancestor, or have been named by the holder: [`allow`].
+//! more capabilities, and dumpable. With Yama (most distributions, `ptrace_scope` 1) the receiver must
+//! besides be an ancestor, or have been named by the holder: [`allow`].
 //!
 //! Who may pull one descriptor may pull all, and may read and write all memory. Between two that trust each
 //! other that is a short way; for anybody else, [`scm_rights`](super::scm_rights).
@@ -108,7 +108,8 @@ impl Pull for Process {
 
 /// Permission for one process to attach to this one; taken back when dropped.
 ///
-/// A process has room for one such permission: the last one made counts.
+/// A process has room for one such permission: the last one made counts, and dropping any of them takes it
+/// back.
 #[derive(Debug)]
 #[must_use = "the permission ends when this is dropped"]
 pub struct Allowance {
@@ -118,8 +119,8 @@ pub struct Allowance {
 
 /// `prctl(PR_SET_PTRACER, pid)` - lets one process, which is no ancestor, attach to this one.
 ///
-/// This is Yama's question alone. Without Yama there is nothing to say, since any process of the same user may
-/// attach anyway; [`Allowance::is_recorded`] tells.
+/// This is Yama's question alone. Without Yama there is nothing to say, since any process of the same user
+/// may attach anyway; [`Allowance::is_recorded`] tells.
 ///
 /// # Errors
 ///

@@ -38,7 +38,7 @@ use crate::error::{Error, Kind, Meanings, Result};
 
 /// What the kernel means when it does not show the process.
 const PROCESS: Meanings = &[
-    (Errno::ENOENT, Kind::Gone, "no such process, or /proc is not mounted here"),
+    (Errno::ENOENT, Kind::Gone, "no such process, or no /proc of this pid namespace is mounted here"),
     (Errno::EMFILE, Kind::TableFull, "this process's table is full"),
 ];
 
@@ -58,7 +58,7 @@ const FIND: Meanings = &[
 /// What the kernel means when it leads to the file and does not open it.
 const OPEN: Meanings = &[
     (Errno::EACCES, Kind::Denied, "the file's mode bits do not let this user in"),
-    (Errno::EPERM, Kind::Sealed, "the file cannot be opened in this way"),
+    (Errno::EPERM, Kind::Denied, "the file was marked immutable or append-only"),
     (Errno::EMFILE, Kind::TableFull, "this process's table is full; nothing was opened"),
 ];
 
@@ -73,6 +73,9 @@ pub struct Process {
 
 impl Process {
     /// `open(/proc/<pid>, O_PATH)` - takes hold of a process. This gives no permission.
+    ///
+    /// The pid is meant as the mounted `/proc` counts: one of another pid
+    /// namespace has another process there.
     ///
     /// # Errors
     ///

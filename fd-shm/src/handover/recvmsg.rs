@@ -20,7 +20,8 @@ const SCM_PIDFD: c_int = 4;
 
 /// Room for the control messages of one message: as many descriptors as the kernel sends, and what the
 /// receiver may have asked for beside them, the sender's credentials (SO_PASSCRED) and a pidfd of it. So
-/// MSG_CTRUNC never means that *we* were short of room.
+/// MSG_CTRUNC never means that *we* were short of room, but for a socket that asks for security labels as
+/// well (SO_PASSSEC), which are of any length.
 const CONTROL_LEN: usize =
     space(MAX_DESCRIPTORS * size_of::<RawFd>()) + space(size_of::<libc::ucred>()) + space(size_of::<RawFd>());
 
@@ -78,8 +79,8 @@ pub(super) fn recvmsg(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<R
     }
 }
 
-/// Takes every descriptor out of the control messages, and gives those that were sent. A pidfd of the sender is
-/// closed.
+/// Takes every descriptor out of the control messages, and gives those that were sent. A
+/// pidfd of the sender is closed.
 fn take(header: &libc::msghdr) -> Vec<OwnedFd> {
     let mut sent = Vec::new();
     // SAFETY: a header that the kernel has filled, with its control messages still in place.

@@ -1,7 +1,7 @@
 //! A quicker lock for peers that do not trust each other: a word decides, the kernel says who is alive.
 //!
-//! Each party has a *slot*: a number, and the byte of the region's file with that number, which the party's own
-//! open file keeps locked as long as it lives (an OFD lock). Who is inside writes its number into a word:
+//! Each party has a *slot*: a number, and the byte of the region's file with that number, which the party's
+//! own open file keeps locked as long as it lives (an OFD lock). Who is inside writes its number into a word:
 //!
 //! ```text
 //!  31        30                                            0
@@ -10,10 +10,10 @@
 //!  +---------+---------------------------------------------+
 //! ```
 //!
-//! So locking and unlocking are one atomic operation each, and no system call. Only one who has to wait asks the
-//! kernel whether the slot's byte is still locked: if not, its party is gone, and the word is taken over. That
-//! is what a pid in the word could not do: a pid means another process in another pid namespace, and yet another
-//! when it is used again.
+//! So locking and unlocking are one atomic operation each, and no system call. Only one who has to wait asks
+//! the kernel whether the slot's byte is still locked: if not, its party is gone, and the word is taken over.
+//! That is what a pid in the word could not do: a pid means another process in another pid namespace, and yet
+//! another when it is used again.
 //!
 //! The price is what a hostile peer can do. See [`SlotLock`].
 
@@ -51,9 +51,9 @@ pub struct SlotWord {
 
 /// One party to a lock that costs no system call, for memory that is looked at with suspicion anyhow.
 ///
-/// Every party, and that is every *thread* that wants in, opens its own; those that name the same bytes of the
-/// same region and the same word exclude each other. Every wait ends with the time that the caller gives, and
-/// one who is killed inside is found out by whoever comes next.
+/// Every party, and that is every *thread* that wants in, opens its own; those that name the same bytes of
+/// the same region and the same word exclude each other. Every wait ends with the time that the caller gives,
+/// and one who is killed inside is found out by whoever comes next.
 ///
 /// What a hostile peer can do is more than with [`Lock`], since the word is in memory that it writes:
 /// * store "nobody" while somebody is inside, and so let a second in beside the first;
@@ -66,9 +66,9 @@ pub struct SlotWord {
 ///
 /// # Invariants
 ///
-/// The open file of `slot` has the byte `base + number` locked, for as long as this lives; but a child of a
-/// `fork` has a copy of it, so an owner that is killed is survived by its slot until its children have ended or
-/// called `exec`.
+/// The open file of `slot` has the byte `base + number` locked, for as long as this lives; but a
+/// child of a `fork` has a copy of it, so an owner that is killed is survived by its slot until its
+/// children have ended or called `exec`.
 ///
 /// # Examples
 ///
@@ -211,8 +211,8 @@ impl SlotLock {
 
 /// The lock is held; dropping this unlocks it.
 ///
-/// One that is forgotten keeps the lock until its [`SlotLock`] is dropped or asked again, and the next owner is
-/// told of a death.
+/// One that is forgotten keeps the lock until its [`SlotLock`] is dropped or asked again, and the
+/// next owner is told of a death.
 #[derive(Debug)]
 #[must_use = "dropped at once, it guards nothing"]
 pub struct SlotLocked<'a> {
@@ -238,8 +238,8 @@ impl Drop for SlotLocked<'_> {
             return; // the copy in a child of a fork: the lock is the parent's
         }
         let ours = self.lock.number;
-        // Release: pairs with the acquire of the next owner. A word that does not name us was scribbled over, and
-        // whoever it lets in or keeps out, a store of ours would not make it better.
+        // Release: pairs with the acquire of the next owner. A word that does not name us was scribbled over,
+        // and whoever it lets in or keeps out, a store of ours would not make it better.
         let unlock = |from| self.word.state.compare_exchange(from, FREE, Release, Relaxed);
         if unlock(ours).is_err() && unlock(ours | WAITERS).is_ok() {
             reach("the word is free, a sleeper not yet woken");

@@ -66,7 +66,11 @@ const fn small(constant: c_int) -> c_short {
 
 /// What the kernel means when it does not open the region again.
 const OPEN: Meanings = &[
-    (Errno::ENOENT, Kind::System, "/proc is not mounted here, and without it no open file of one's own"),
+    (
+        Errno::ENOENT,
+        Kind::System,
+        "no /proc here knows this process, and without it there is no open file of one's own",
+    ),
     (Errno::EACCES, Kind::System, "the region's mode bits do not let this user open it for writing"),
     (Errno::EAGAIN, Kind::System, "a peer has a lease on the region, and would be waited for"),
     (Errno::EMFILE, Kind::System, "this process has no free descriptor (RLIMIT_NOFILE)"),
@@ -112,8 +116,8 @@ pub struct LockWord {
 ///
 /// Every party, and that is every *thread* that wants in, opens its own; all of those that name the same byte
 /// of the same region exclude each other. Peers need nothing but the descriptor, in any pid namespace and
-/// under any user that may open the region again. Every wait ends with the time that the caller gives.
-/// A process that this one starts has a copy of the open file between fork and exec; an owner that is killed in
+/// under any user that may open the region again. Every wait ends with the time that the caller gives. A
+/// process that this one starts has a copy of the open file between fork and exec; an owner that is killed in
 /// that moment is survived by its lock until the exec.
 ///
 /// What a peer can do is deny: hold the lock until you stop asking, or, if it owns the file, take its mode

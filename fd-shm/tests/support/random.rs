@@ -1,4 +1,5 @@
-//! Random numbers for tests that make more cases than proptest has time for: seeded, printed, replayed by `SEED=`.
+//! Random numbers for tests that make more cases than proptest has time for:
+//! seeded, printed, replayed by `SEED=`.
 
 /// A small generator (splitmix64): a case costs more than its numbers.
 #[derive(Debug)]
@@ -22,8 +23,9 @@ impl Random {
         mixed ^ (mixed >> 31)
     }
 
-    /// Below `end`.
-    pub(crate) fn below(&mut self, end: u32) -> u32 {
-        u32::try_from(self.next() % u64::from(end)).expect("below a u32")
+    /// Below `end`, a number above 0 of whatever type.
+    pub(crate) fn below<N: TryFrom<u64> + TryInto<u64>>(&mut self, end: N) -> N {
+        let below = end.try_into().ok().and_then(|end| N::try_from(self.next() % end).ok());
+        below.expect("what is below an N is an N")
     }
 }

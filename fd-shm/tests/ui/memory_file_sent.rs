@@ -1,5 +1,5 @@
-//! A `MemoryFile` sent to another process: it gives its descriptor to nobody, and no message takes it. A `SharedMemory`
-//! is made for that.
+//! A `MemoryFile` sent to another process: it gives its descriptor to nobody, and no message takes it. A
+//! `SharedMemory` is made for that.
 
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;

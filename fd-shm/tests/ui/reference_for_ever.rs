@@ -1,5 +1,5 @@
-//! A reference for ever, as a thread asks for it: the mapping may go first. (Sending the mapping itself into the
-//! thread is right, and so is a scoped thread.)
+//! A reference for ever, as a thread asks for it: the mapping may go first. (Sending the mapping itself into
+//! the thread is right, and so is a scoped thread.)
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;

@@ -1,4 +1,4 @@
-//! A mapping of whatever came over a socket. Only what was checked unable to shrink, a `FixedFd`, can be mapped.
+//! A mapping of whatever came over a socket. Only what was checked unable to shrink, a `FixedFd`, is mapped.
 
 use std::os::unix::net::UnixStream;
 
