@@ -64,7 +64,8 @@ impl Generator {
     /// sender's memory in it: then the offsets stay as they are.
     fn wrong(&mut self, has_buffers: bool) -> String {
         let offset = self.below(60);
-        match if has_buffers { 3 + self.below(4) } else { self.below(7) } {
+        let all = [0, 1, 2, 4, 3, 5, 6];
+        match all[if has_buffers { 4 + self.below(3) } else { self.below(all.len()) }] {
             0 => format!(" offsets {offset}"),
             1 => " offsets none".into(),
             2 => format!(" offsets 0 {offset}"),
