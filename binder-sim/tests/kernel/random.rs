@@ -1,7 +1,7 @@
 //! Random scripts on both sides: the real driver, and a world that is like this kernel.
 //!
-//! They are compared line by line, and no line is forgiven. What a kernel leaves open by nature is told by name in the
-//! lines themselves: `script::seen` has the list, each with its reason.
+//! They are compared line by line, and no line is forgiven. What a kernel leaves open by nature is told by
+//! name in the lines themselves: `script::seen` has the list, each with its reason.
 
 use crate::generator::generate;
 use crate::guest::world_like;
@@ -53,17 +53,25 @@ fn differ(script: &Script, kernel: &str) -> Option<(SeenBy, SeenBy)> {
 
 /// Makes the script as short as it can be and still differ, and shows it with what both sides saw.
 fn show(seed: u64, script: Script, kernel: &str, difference: (SeenBy, SeenBy)) {
-    if stage::run(&script) != difference.0 {
+    let again = stage::run(&script);
+    if again != difference.0 {
+        // There is no use in making that shorter: each try would be another throw of the dice.
         println!("SEED={seed}: the real driver does not do the same twice");
+        return tell(&script, &difference.0, "again", &again);
     }
     let (script, (there, here)) = shrink(script, kernel, difference);
     println!("SEED={seed} differs on {kernel}:");
+    tell(&script, &there, "simulated", &here);
+}
+
+/// Shows a script with what was seen, and where something else was seen, that too.
+fn tell(script: &Script, seen: &SeenBy, other: &str, others: &SeenBy) {
     script.actors.iter().for_each(|actor| println!("{actor}"));
-    for (n, (there, here)) in there.iter().zip(&here).enumerate() {
+    for (n, (seen, others)) in seen.iter().zip(others).enumerate() {
         println!("{}", script.text_of(n + 1));
-        there.iter().for_each(|line| println!("      -> {line}"));
-        if there != here {
-            here.iter().for_each(|line| println!("      simulated: {line}"));
+        seen.iter().for_each(|line| println!("      -> {line}"));
+        if seen != others {
+            others.iter().for_each(|line| println!("      {other}: {line}"));
         }
     }
 }
