@@ -1,6 +1,6 @@
 //! The curated scripts on the simulated driver, as each kernel that they were recorded on.
 
-#[path = "support/generator.rs"]
+#[path = "support/generator/mod.rs"]
 mod generator;
 #[path = "support/guest.rs"]
 mod guest;

@@ -9,16 +9,19 @@ use super::transaction::{Building, Refused, Transaction, TransactionId};
 use super::work::{List, Work};
 use crate::protocol::{ExtendedError, Refusal};
 use alloc::format;
+use alloc::vec::Vec;
+use core::mem::take;
 
 impl<F: core::fmt::Debug> Driver<F> {
     /// Undoes a transaction that is not going to be sent: references, numbers and room go back.
-    pub(crate) fn abort(&mut self, sender: ThreadKey, building: Building<F>, refused: Refused) {
-        let Building { id, route, buffer, held, installed, fixups, installing, .. } = building;
+    pub(crate) fn abort(&mut self, sender: ThreadKey, building: &mut Building<F>, refused: Refused) {
+        let Building { id, route, buffer, .. } = *building;
         // The files of earlier objects are dropped here (deferred), or their numbers closed again (classic).
-        drop((fixups, installing));
-        self.close_remote(route.to, installed);
+        building.fixups.clear();
+        building.installing = Vec::new().into_iter();
+        self.close_remote(route.to, take(&mut building.installed));
         if let Some(taken) = self.buffer_mut(route.to, buffer.id) {
-            taken.objects = held;
+            taken.objects = take(&mut building.held);
             taken.arrays.clear();
         }
         self.release_buffer(route.to, buffer.id);

@@ -143,16 +143,18 @@ impl<F: core::fmt::Debug> Driver<F> {
         };
         if !self.is_alive(&building) {
             self.close_remote(target, answer.into_iter().collect());
-            self.abort(sender, *building, Refused::dead(Errno::ESRCH));
+            self.abort(sender, &mut building, Refused::dead(Errno::ESRCH));
         } else if let Ok(number) = answer {
             building.installed.push(number);
             self.step(sender, "fp->fd = target_fd", |_| {
                 format!("the object says {number} now; the receiver knows nothing yet")
             });
-            self.translate(sender, *building);
+            if let Some(file) = self.go_on_translating(sender, &mut building) {
+                self.hold_sender(sender, building, file);
+            }
         } else {
             // Whatever the table said, a sender reads ENOMEM.
-            self.abort(sender, *building, Refused::failed(Errno::ENOMEM));
+            self.abort(sender, &mut building, Refused::failed(Errno::ENOMEM));
         }
         self.thread_write(sender);
     }

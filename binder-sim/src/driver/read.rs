@@ -13,6 +13,9 @@ use alloc::format;
 /// Room that has to be left for the largest return before new work is taken: 72 bytes and its word.
 const WORK_ROOM: usize = 76;
 
+/// How many returns a read mostly brings at most.
+const RETURNS: usize = 4;
+
 /// How reading goes on after one item.
 enum Next {
     /// With the next item.
@@ -26,6 +29,9 @@ enum Next {
 impl<F> Call<F> {
     /// Adds a return to what is read.
     fn put(&mut self, answer: Return) {
+        if self.returns.capacity() == 0 {
+            self.returns.reserve_exact(RETURNS);
+        }
         self.used += answer.wire_size();
         self.returns.push(answer);
     }

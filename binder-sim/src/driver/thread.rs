@@ -310,7 +310,7 @@ impl<F: core::fmt::Debug> Driver<F> {
         self.threads[key].freezer = None;
         let Some(call) = self.threads[key].call.take() else { return };
         match call.hold {
-            Hold::Building(building) => self.abort(key, *building, Refused::dead(Errno::ESRCH)),
+            Hold::Building(mut building) => self.abort(key, &mut building, Refused::dead(Errno::ESRCH)),
             Hold::Delivering(transaction) => self.cleanup_transaction(transaction, Refusal::DeadReply),
             Hold::Nothing | Hold::Work | Hold::Woken => {}
         }

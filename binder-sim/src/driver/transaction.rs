@@ -201,7 +201,8 @@ impl<F: core::fmt::Debug> Driver<F> {
 
     /// The descriptors of a command are done with, whatever becomes of it: says where they begin.
     fn take_descriptors(&mut self, sender: ThreadKey, data: &TransactionData) -> usize {
-        let count = data.payload.descriptors().count();
+        let count =
+            data.payload.objects.iter().map(|placed| placed.object.descriptors().len()).sum::<usize>();
         self.call_mut(sender).map_or(0, |call| {
             call.looked_up += count;
             call.looked_up - count

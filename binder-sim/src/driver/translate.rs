@@ -16,16 +16,32 @@ use alloc::format;
 impl<F: core::fmt::Debug> Driver<F> {
     /// Translates the objects that are left, and sends; or holds the sender, or refuses.
     pub(crate) fn translate(&mut self, sender: ThreadKey, mut building: Building<F>) {
-        match self.translate_all(sender, &mut building) {
-            Ok(None) => self.commit(sender, &mut building),
-            Ok(Some(file)) => {
-                let call = HeldSender { thread: self.threads[sender].id, target: building.route.to };
-                if let Some(held) = self.call_mut(sender) {
-                    held.hold = Hold::Building(Box::new(building));
-                    self.outputs.push_back(Output::InstallRemote(InstallRemote { call, file }));
-                }
-            }
+        if let Some(file) = self.go_on_translating(sender, &mut building) {
+            self.hold_sender(sender, Box::new(building), file);
+        }
+    }
+
+    /// The same, as far as it goes: a file that needs a number first is handed back (classic).
+    pub(crate) fn go_on_translating(
+        &mut self,
+        sender: ThreadKey,
+        building: &mut Building<F>,
+    ) -> Option<InFlight<F>> {
+        match self.translate_all(sender, building) {
+            Ok(None) => self.commit(sender, building),
+            Ok(file) => return file,
             Err(errno) => self.abort(sender, building, Refused::failed(errno)),
+        }
+        None
+    }
+
+    /// The sender stays inside its call until the receiver's table has answered (classic).
+    pub(crate) fn hold_sender(&mut self, sender: ThreadKey, building: Box<Building<F>>, file: InFlight<F>) {
+        let call = HeldSender { thread: self.threads[sender].id, target: building.route.to };
+        if let Some(held) = self.call_mut(sender) {
+            // INVARIANT: the one place that makes a `HeldSender`; `installed_remotely` takes the hold back.
+            held.hold = Hold::Building(building);
+            self.outputs.push_back(Output::InstallRemote(InstallRemote { call, file }));
         }
     }
 

@@ -1,34 +1,22 @@
 //! A script under way in a world.
 
-use super::encode::Encoded;
+mod exchange;
+
 use super::opens::Opens;
 use super::seen::{FileSeen, Names, Seen};
 use super::symbols::Symbols;
-use super::{Action, Kind, Line, Number, Say, Script, Step, Transcript};
-use crate::driver::{Device, ProcessId, Read, ThreadId, WriteRead};
+use super::{Action, Kind, Line, Number, Script, Step, Transcript};
+use crate::driver::{Device, ProcessId};
 use crate::errno::Errno;
 use crate::error::Error;
 use crate::fd_table::FdRow;
-use crate::protocol::{Ioctl, NodeInfoForRef, ObjectFlags, Return};
-use crate::wire::{self, Blocks};
+use crate::protocol::{Ioctl, NodeInfoForRef, ObjectFlags};
 use crate::world::{Caller, MAPPING_BASE, MAPPING_STEP, Pid, World};
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec;
 use alloc::vec::Vec;
-
-/// A thread that waits.
-#[derive(Debug)]
-struct Waiting {
-    /// Whose.
-    actor: usize,
-    /// Which.
-    thread: ThreadId,
-    /// The line of the transcript that waits to be filled.
-    line: usize,
-    /// The bytes that it wrote.
-    written: usize,
-}
+use exchange::Waiting;
 
 /// An open as the driver knows it.
 #[derive(Debug, Clone, Copy)]
@@ -58,6 +46,8 @@ pub struct Run<'a> {
     symbols: Symbols,
     /// The threads that wait.
     waiting: Vec<Waiting>,
+    /// Whoever is woken runs before anything else happens.
+    pub(super) is_patient: bool,
     /// The step that was done last, from 1.
     now: usize,
 }
@@ -95,7 +85,7 @@ impl<'a> Run<'a> {
         let opens = vec![<(Opens, Vec<Known>)>::default(); pids.len()];
         let (transcript, waiting) = (Transcript::default(), Vec::new());
         let mappings = vec![0; pids.len()];
-        Run { script, world, pids, opens, mappings, transcript, symbols, waiting, now: 0 }
+        Run { script, world, pids, opens, mappings, transcript, symbols, waiting, is_patient: false, now: 0 }
     }
 
     /// The world as it is now, and what each actor saw.
@@ -249,12 +239,12 @@ impl<'a> Run<'a> {
             }
             Action::WriteRead { write, read } => {
                 let write = self.symbols.fill_in(step.actor, write);
-                self.write_read(step.actor, caller, &write, *read, line)
+                self.write_read(step, caller, &write, *read, line)
             }
             action => match self.ioctl(action) {
                 Some(ioctl) => match self.world.ioctl(caller, ioctl)? {
                     Some(answer) => Ok(Seen::answer(&answer, &self.names(step.actor, None))),
-                    None => self.wait(step.actor, caller, line, 0),
+                    None => self.wait(step.actor, caller, line, (0, None)),
                 },
                 None => Ok(Seen::new(Errno::EINVAL.to_string())),
             },
@@ -291,35 +281,6 @@ impl<'a> Run<'a> {
         })
     }
 
-    /// `ioctl(BINDER_WRITE_READ)`, by way of the kernel's bytes.
-    fn write_read(
-        &mut self,
-        actor: usize,
-        caller: Caller,
-        write: &[Say],
-        read: Read,
-        line: usize,
-    ) -> Result<Seen, Error> {
-        let mut memory = Blocks::default();
-        let open = self.world.open_at_fd(caller.pid, caller.fd);
-        let base = open.and_then(|open| self.base(actor, open));
-        let Encoded { bytes } = Encoded::new(write, base.unwrap_or(0), &mut memory);
-        let commands = wire::decode(&bytes, &memory);
-        match self.world.write_read_by(caller, commands, read)? {
-            Some(result) => Ok(self.saw((actor, base), line, bytes.len(), result)),
-            None => self.wait(actor, caller, line, bytes.len()),
-        }
-    }
-
-    /// The thread waits.
-    fn wait(&mut self, actor: usize, caller: Caller, line: usize, written: usize) -> Result<Seen, Error> {
-        let process = self.world.open_at_fd(caller.pid, caller.fd);
-        let Some(process) = process else { return Ok(Seen::new(Errno::EBADF.to_string())) };
-        let thread = ThreadId { process, tid: caller.tid };
-        self.waiting.push(Waiting { actor, thread, line, written });
-        Ok(Seen::new("waits"))
-    }
-
     /// The threads of this actor are no more.
     fn kill(&mut self, actor: usize) {
         let now = self.now;
@@ -331,56 +292,6 @@ impl<'a> Run<'a> {
             }
             !killed
         });
-    }
-
-    /// Fills the lines of threads that waited and have returned.
-    fn collect(&mut self) {
-        for waiting in core::mem::take(&mut self.waiting) {
-            let Waiting { actor, thread, line, written } = waiting;
-            let returned = self.world.take_returned_of_thread(thread);
-            let base = self.base(actor, thread.process);
-            let saw = returned.map(|result| self.saw((actor, base), line, written, result)).or_else(|| {
-                Some(match self.world.take_answer_of_thread(thread)? {
-                    Ok(answer) => Seen::answer(&answer, &self.names(actor, base)),
-                    Err(errno) => Seen::new(errno.to_string()),
-                })
-            });
-            match saw {
-                Some(saw) => {
-                    let line = &mut self.transcript.lines[line];
-                    (line.saw, line.after) = (saw, (line.step != self.now).then_some(self.now));
-                }
-                None => self.waiting.push(waiting),
-            }
-        }
-    }
-
-    /// What came out of an ioctl, as text; remembers its buffers and handles. Whoever has unmapped the device is told
-    /// of what arrived, and cannot look at it.
-    fn saw(
-        &mut self,
-        (actor, base): (usize, Option<u64>),
-        line: usize,
-        written: usize,
-        mut result: WriteRead,
-    ) -> Seen {
-        let step = self.transcript.lines[line].step;
-        for answer in &mut result.returns {
-            if let Return::Transaction(delivered) | Return::Reply(delivered) = answer {
-                if base.is_none() {
-                    delivered.payload.bytes.clear();
-                    delivered.payload.objects.clear();
-                }
-                self.symbols.received(actor, step, delivered, base.unwrap_or(0));
-            }
-        }
-        let errno = result.error.map(|errno| errno.to_string());
-        Seen::write_read(errno, result.write_consumed, written, &result.returns, &self.names(actor, base))
-    }
-
-    /// Where an open of an actor is mapped.
-    fn base(&self, actor: usize, open: ProcessId) -> Option<u64> {
-        self.opens[actor].1.iter().find(|known| known.id == open)?.base
     }
 
     /// What the numbers that an actor sees are called; `base` is where its mapping begins.

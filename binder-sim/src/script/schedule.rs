@@ -21,6 +21,7 @@ impl Run<'_> {
     pub fn go(mut self, schedule: Schedule, mut after: impl FnMut(&mut World)) -> (World, Transcript) {
         match schedule {
             Schedule::Fifo => {
+                self.is_patient = true;
                 for number in 0..self.script.steps.len() {
                     self.step(number);
                     self.settle(&mut after);
@@ -43,6 +44,7 @@ impl Run<'_> {
     /// Runs all steps in the script's order, and then ends all actors; gives what every step saw, and of the last one
     /// also which files somebody still holds when nobody is left: none, if the driver makes no mistake.
     pub fn play(mut self, mut after: impl FnMut(&mut World)) -> Vec<Vec<String>> {
+        self.is_patient = true;
         for number in 0..self.script.steps.len() {
             self.step(number);
             self.settle(&mut after);

@@ -1,4 +1,15 @@
 //! What a step came to, in words that mean the same in every run and on every machine.
+//!
+//! What differs from run to run by nature is told by name, and nothing else is left out:
+//!
+//! | what | told as | because |
+//! | --- | --- | --- |
+//! | addresses in a mapping, also those that the driver writes into buffers | distance from its start | the kernel chooses where it maps |
+//! | an address that is in no mapping of the reader's | `outside the mapping` | it is nobody's to look at |
+//! | pids | the actor's name | the kernel chooses them |
+//! | open files | the name in the script | inode numbers are the kernel's to give |
+//! | transaction numbers of extended errors | not at all | one counter for the whole machine, since it was booted |
+//! | when a waiting step ends | the number of the step that ended it | there is no clock in a script |
 
 use super::payload::Hex;
 use crate::protocol::{Answer, Delivered, Object, Payload, Placed, Return};

@@ -45,15 +45,18 @@ impl<T> World<T> {
     /// Puts beside each descriptor number the file that the process has there: its own table, in its own call.
     pub(super) fn look_up(&mut self, pid: Pid, write: &[Command]) -> Vec<Option<File<T>>> {
         let table = self.processes.get(pid.index()).and_then(|process| process.table.as_ref());
-        let mut devices = false;
-        let find = |fd: u32| {
-            let file = table?.get(fd).filter(|file| file.can_be_sent())?;
-            devices |= file.as_device().is_some();
-            Some(file.clone())
-        };
-        let numbers = write.iter().filter_map(Command::data).flat_map(|data| data.payload.descriptors());
-        let files = numbers.map(find).collect();
-        self.devices_travel |= devices;
+        let mut files = Vec::new();
+        for data in write.iter().filter_map(Command::data) {
+            for placed in &data.payload.objects {
+                let numbers = placed.object.descriptors();
+                files.reserve_exact(numbers.len());
+                for &fd in numbers {
+                    let file = table.and_then(|table| table.get(fd)).filter(|file| file.can_be_sent());
+                    self.devices_travel |= file.is_some_and(|file| file.as_device().is_some());
+                    files.push(file.cloned());
+                }
+            }
+        }
         files
     }
 

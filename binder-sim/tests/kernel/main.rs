@@ -14,11 +14,10 @@ mod actor;
 mod arena;
 mod curated;
 mod files;
-#[path = "../support/generator.rs"]
+#[path = "../support/generator/mod.rs"]
 mod generator;
 #[path = "../support/guest.rs"]
 mod guest;
-mod normal;
 mod random;
 mod reply;
 mod settle;

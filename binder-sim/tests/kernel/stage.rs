@@ -7,9 +7,10 @@ use crate::actor::{Given, play};
 use crate::files::{File, is_held, make_files, named};
 use crate::reply::{Exchange, Hello, Order, Reply, receive, send};
 use crate::settle::Watched;
+use binder_sim::driver::Read;
 use binder_sim::protocol::{Answer, FrozenInfo, Return};
 use binder_sim::script::{Action, Names, Script, Seen, Step, Symbols};
-use binder_sim::wire::{self, Blocks};
+use binder_sim::wire::{self, Blocks, Memory};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{Signal, kill};
@@ -31,6 +32,8 @@ struct Thread {
     watched: Watched,
     /// The step (from 1) that it is in.
     step: Option<usize>,
+    /// What was taken of what the step wrote, if that was a call of its own and it was not all.
+    took: Option<String>,
 }
 
 /// A process of a script.
@@ -122,7 +125,7 @@ impl<'a> Stage<'a> {
                     for mut stream in ours {
                         let Hello { tid } = receive(&mut stream).expect("the actor begins");
                         let watched = Watched::new(child.as_raw(), tid).expect("the actor is alive");
-                        threads.push(Thread { stream, tid, watched, step: None });
+                        threads.push(Thread { stream, tid, watched, step: None, took: None });
                     }
                     stage.pids.push((child.as_raw().cast_unsigned(), actor.name.clone()));
                     stage.processes.push(Process { pid: Some(child), threads, opens: Vec::new() });
@@ -153,12 +156,44 @@ impl<'a> Stage<'a> {
         if process.threads[step.thread as usize].step.is_some() {
             return self.say(self.now, Seen::new("not done: the thread waits"));
         }
+        let mut step = step.clone();
+        if self.write_alone(&mut step) {
+            return;
+        }
+        self.ask(&step);
+        self.await_release(&step);
+    }
+
+    /// If another thread of the process waits, does the writing of a step that writes and reads by itself, and lets
+    /// whoever that wakes run: a kernel leaves open which thread takes what is work for the process. Leaves the read;
+    /// says whether the step ended with the writing.
+    fn write_alone(&mut self, step: &mut Step) -> bool {
+        let others_wait = self.processes[step.actor].threads.iter().any(|thread| thread.step.is_some());
+        let Action::WriteRead { write, read } = &mut step.action else { return false };
+        if !others_wait || write.is_empty() || read.size == 0 {
+            return false;
+        }
+        let read = std::mem::replace(read, Read::NONE);
+        self.ask(step);
+        let lines = std::mem::take(&mut self.seen[self.now - 1]);
+        let took = lines.first().filter(|line| line.starts_with("took ")).cloned();
+        if took.is_none() && lines != ["ok"] {
+            self.seen[self.now - 1] = lines;
+            return true;
+        }
+        self.processes[step.actor].threads[step.thread as usize].took = took;
+        step.action = Action::WriteRead { write: Vec::new(), read };
+        self.settle();
+        false
+    }
+
+    /// Has a thread do a step, until it has answered or waits.
+    fn ask(&mut self, step: &Step) {
         let order = self.order(step);
         let thread = &mut self.processes[step.actor].threads[step.thread as usize];
         send(&mut thread.stream, &order).expect("the actor listens");
         thread.step = Some(self.now);
         self.wait_for(step.actor, step.thread as usize);
-        self.await_release(step);
     }
 
     /// The step as the actor is told it.
@@ -213,7 +248,12 @@ impl<'a> Stage<'a> {
         }
         let reply = receive(stream).expect("the actor answers");
         let step = self.processes[actor].threads[thread].step.take().expect("it was asked");
-        let seen = self.seen_in(actor, step, reply);
+        let mut seen = self.seen_in(actor, step, reply);
+        if let Some(took) = self.processes[actor].threads[thread].took.take() {
+            // It stands behind an errno and before what was read.
+            let failed = usize::from(seen.lines.first().is_some_and(|line| line.starts_with('E')));
+            seen.lines.insert(failed, took);
+        }
         self.say(step, seen);
         true
     }
@@ -305,6 +345,12 @@ impl<'a> Stage<'a> {
         // What our types cannot say the driver must not say: padding is zero, pointers are where they belong.
         if wire::encode_returns(&returns) != read {
             seen.lines.push(format!("there is more in what was read: {read:02x?}"));
+        }
+        for delivered in returns.iter().filter_map(Return::delivered) {
+            let is = memory.read(delivered.buffer, delivered.payload.data_size);
+            if wire::lay_out(delivered)[..is.len()] != *is {
+                seen.lines.push(format!("there is more in the objects: {is:02x?}"));
+            }
         }
         seen
     }
