@@ -5,34 +5,36 @@ use core::fmt;
 
 /// The ioctls' numbers, as in `linux/android/binder.h` on a 64-bit machine.
 pub mod number {
+    use crate::wire::ioctl;
+
     /// `BINDER_WRITE_READ`.
-    pub const WRITE_READ: u32 = 0xc030_6201;
+    pub const WRITE_READ: u32 = ioctl::BINDER_WRITE_READ;
     /// `BINDER_SET_IDLE_TIMEOUT`.
-    pub const SET_IDLE_TIMEOUT: u32 = 0x4008_6203;
+    pub const SET_IDLE_TIMEOUT: u32 = ioctl::BINDER_SET_IDLE_TIMEOUT;
     /// `BINDER_SET_MAX_THREADS`.
-    pub const SET_MAX_THREADS: u32 = 0x4004_6205;
+    pub const SET_MAX_THREADS: u32 = ioctl::BINDER_SET_MAX_THREADS;
     /// `BINDER_SET_IDLE_PRIORITY`.
-    pub const SET_IDLE_PRIORITY: u32 = 0x4004_6206;
+    pub const SET_IDLE_PRIORITY: u32 = ioctl::BINDER_SET_IDLE_PRIORITY;
     /// `BINDER_SET_CONTEXT_MGR`.
-    pub const SET_CONTEXT_MGR: u32 = 0x4004_6207;
+    pub const SET_CONTEXT_MGR: u32 = ioctl::BINDER_SET_CONTEXT_MGR;
     /// `BINDER_THREAD_EXIT`.
-    pub const THREAD_EXIT: u32 = 0x4004_6208;
+    pub const THREAD_EXIT: u32 = ioctl::BINDER_THREAD_EXIT;
     /// `BINDER_VERSION`.
-    pub const VERSION: u32 = 0xc004_6209;
+    pub const VERSION: u32 = ioctl::BINDER_VERSION;
     /// `BINDER_GET_NODE_DEBUG_INFO`.
-    pub const GET_NODE_DEBUG_INFO: u32 = 0xc018_620b;
+    pub const GET_NODE_DEBUG_INFO: u32 = ioctl::BINDER_GET_NODE_DEBUG_INFO;
     /// `BINDER_GET_NODE_INFO_FOR_REF`.
-    pub const GET_NODE_INFO_FOR_REF: u32 = 0xc018_620c;
+    pub const GET_NODE_INFO_FOR_REF: u32 = ioctl::BINDER_GET_NODE_INFO_FOR_REF;
     /// `BINDER_SET_CONTEXT_MGR_EXT`.
-    pub const SET_CONTEXT_MGR_EXT: u32 = 0x4018_620d;
+    pub const SET_CONTEXT_MGR_EXT: u32 = ioctl::BINDER_SET_CONTEXT_MGR_EXT;
     /// `BINDER_FREEZE`.
-    pub const FREEZE: u32 = 0x400c_620e;
+    pub const FREEZE: u32 = ioctl::BINDER_FREEZE;
     /// `BINDER_GET_FROZEN_INFO`.
-    pub const GET_FROZEN_INFO: u32 = 0xc00c_620f;
+    pub const GET_FROZEN_INFO: u32 = ioctl::BINDER_GET_FROZEN_INFO;
     /// `BINDER_ENABLE_ONEWAY_SPAM_DETECTION`.
-    pub const ENABLE_ONEWAY_SPAM_DETECTION: u32 = 0x4004_6210;
+    pub const ENABLE_ONEWAY_SPAM_DETECTION: u32 = ioctl::BINDER_ENABLE_ONEWAY_SPAM_DETECTION;
     /// `BINDER_GET_EXTENDED_ERROR`.
-    pub const GET_EXTENDED_ERROR: u32 = 0xc00c_6211;
+    pub const GET_EXTENDED_ERROR: u32 = ioctl::BINDER_GET_EXTENDED_ERROR;
 }
 
 /// An ioctl that is not `BINDER_WRITE_READ`, with its argument as the caller filled it.
