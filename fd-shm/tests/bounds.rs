@@ -7,6 +7,10 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestError, TestRng, TestRunner};
 
+#[path = "support/random.rs"]
+mod random;
+use random::Random;
+
 /// One copy: where, how many bytes, which byte, and whether in or out.
 #[derive(Debug, Clone, Copy)]
 struct Copy {
@@ -82,10 +86,8 @@ fn one<T: Shareable>(
 
 #[test]
 fn copies_agree_with_a_vector() {
-    // Another seed each time; `SEED=` replays one.
-    let seed = std::env::var("SEED").ok().and_then(|text| text.parse().ok()).unwrap_or_else(fresh_seed);
-    let mut bytes = [0; 32];
-    bytes[..8].copy_from_slice(&seed.to_le_bytes());
+    let mut random = Random::printed();
+    let bytes: [u8; 32] = std::array::from_fn(|_| random.below(u8::MAX));
     let config = Config { cases: 400, failure_persistence: None, ..Config::default() };
     let mut runner = TestRunner::new_with_rng(config, TestRng::from_seed(RngAlgorithm::ChaCha, &bytes));
     let result = runner.run(&(1..6000usize, 0..3u8, copies()), |(size, head, copies)| match head {
@@ -94,15 +96,9 @@ fn copies_agree_with_a_vector() {
         _ => check::<[AtomicU8; 100]>(size, &copies),
     });
     if let Err(TestError::Fail(reason, (size, head, copies))) = result {
-        panic!("SEED={seed}: {reason}\nregion of {size} bytes, head {head}, after {copies:#?}");
+        panic!("{reason}\nregion of {size} bytes, head {head}, after {copies:#?}");
     }
     result.expect("no case was given up");
-}
-
-/// A seed from the randomness that std gives to every hash map.
-fn fresh_seed() -> u64 {
-    use std::hash::{BuildHasher, RandomState};
-    RandomState::new().hash_one("seed")
 }
 
 #[test]

@@ -301,6 +301,9 @@ impl Area {
     /// unpinned like others. The driver keeps one for each such call; here they are one, which nobody can
     /// tell.
     ///
+    /// A length has 32 bits. So in a region of more than 4 GiB "to the end" can be empty elsewhere, and from 0
+    /// in one of just 4 GiB it is nothing here. (No driver was asked about a region so large.)
+    ///
     /// # Errors
     ///
     /// Those of [`pin`](Self::pin).
