@@ -1,8 +1,8 @@
 //! A real `/dev/binder`, by plain ioctls: where a program that uses the driver starts from.
 //!
 //! A process opens the device once, maps it once, and from then on says everything with
-//! `ioctl(BINDER_WRITE_READ)`. What it writes is copied out of its memory; what it receives the driver puts into the
-//! mapping, which the process can only read, and which it gives back buffer by buffer.
+//! `ioctl(BINDER_WRITE_READ)`. What it writes is copied out of its memory; what it receives the driver puts
+//! into the mapping, which the process can only read, and which it gives back buffer by buffer.
 //!
 //! # References
 //! `linux/android/binder.h`; the kernel's `drivers/android/binder.c` (`binder_ioctl`, `binder_mmap`).
@@ -110,11 +110,12 @@ impl Client {
         Mapping::new(&self.device, size).map_err(|errno| Error { call: call(), errno, meaning })
     }
 
-    /// Writes `commands`, then reads up to `room` bytes of returns; `room` 0 reads nothing. Waits for something to
-    /// read, unless the device is `O_NONBLOCK`.
+    /// Writes `commands`, then reads up to `room` bytes of returns; `room` 0 reads nothing. Waits for
+    /// something to read, unless the device is `O_NONBLOCK`.
     ///
     /// # Errors
-    /// `EAGAIN`: nothing to read, without waiting. `EINTR`: a signal came. `EINVAL`: a word that the driver refuses.
+    /// `EAGAIN`: nothing to read, without waiting. `EINTR`: a signal came. `EINVAL`: a word that the driver
+    /// refuses.
     pub fn write_read(
         &self,
         commands: &[Command],
@@ -130,14 +131,15 @@ impl Client {
         Ok(Exchange { write_consumed: consumed.write, returns })
     }
 
-    /// `ioctl(BINDER_WRITE_READ)`: bytes of commands, room for bytes of returns. Says how far it came also when it
-    /// failed: commands before the one that was refused have been done.
+    /// `ioctl(BINDER_WRITE_READ)`: bytes of commands, room for bytes of returns. Says how far it came also
+    /// when it failed: commands before the one that was refused have been done.
     pub fn write_read_bytes(&self, write: &[u8], read: &mut [u8]) -> (Result<(), Error>, Consumed) {
         let (fd, room) = (self.device.as_raw_fd(), read.len());
         let call = || format!("ioctl(binder {fd}, BINDER_WRITE_READ, write {}, read {room})", write.len());
         let meaning = "nothing to read, a word that the driver refuses, or bytes that end too early";
         let failed = |errno, call: &dyn Fn() -> String| Err(Error { call: call(), errno, meaning });
-        // The driver compares without a sign: it would write a whole answer behind the end of so small a buffer.
+        // The driver compares without a sign: it would write a whole answer behind the end of so small a
+        // buffer.
         if (1..4).contains(&room) {
             return (failed(Errno::EINVAL, &call), Consumed::default());
         }
@@ -149,9 +151,9 @@ impl Client {
             read_consumed: 0,
             read_buffer: read.as_mut_ptr().expose_provenance() as u64,
         };
-        // SAFETY: binder_ioctl reads `write_size` bytes at `write_buffer`, where `write` lies, and writes at most
-        // `read_size` bytes (at least 4, see above, or none) at `read_buffer`, where `read` lies. Addresses inside
-        // the commands are only read by it, and may lead anywhere: that is `EFAULT`.
+        // SAFETY: binder_ioctl reads `write_size` bytes at `write_buffer`, where `write` lies, and writes
+        // at most `read_size` bytes (at least 4, see above, or none) at `read_buffer`, where `read` lies.
+        // Addresses inside the commands are only read by it, and may lead anywhere: that is `EFAULT`.
         let done = unsafe { write_read(self.device.as_raw_fd(), &raw mut argument) };
         let size = |consumed| usize::try_from(consumed).unwrap_or(usize::MAX);
         let consumed = Consumed {
@@ -186,7 +188,8 @@ impl Client {
         })
     }
 
-    /// `ioctl(BINDER_SET_CONTEXT_MGR)`: to be reached as handle 0; such a manager never receives a descriptor.
+    /// `ioctl(BINDER_SET_CONTEXT_MGR)`: to be reached as handle 0; such a manager never receives a
+    /// descriptor.
     ///
     /// # Errors
     /// `EBUSY`: there is a manager. `EPERM`: the first one had another uid.
@@ -245,11 +248,12 @@ impl Client {
         Ok(NodeInfoForRef { handle, strong_count, weak_count, reserved: [0; 3] })
     }
 
-    /// `ioctl(BINDER_FREEZE)`: no more calls for process `pid`, or calls again; waits up to `timeout_ms` for what is
-    /// under way.
+    /// `ioctl(BINDER_FREEZE)`: no more calls for process `pid`, or calls again; waits up to `timeout_ms`
+    /// for what is under way.
     ///
     /// # Errors
-    /// `EINVAL`: the process has no device open, or the kernel does not know the call. `EAGAIN`: still under way.
+    /// `EINVAL`: the process has no device open, or the kernel does not know the call. `EAGAIN`: still
+    /// under way.
     pub fn freeze(&self, pid: u32, enable: bool, timeout_ms: u32) -> Result<(), Error> {
         let info = Three { words: [pid, u32::from(enable), timeout_ms] };
         // SAFETY: the driver reads one such structure, where one lies.
@@ -279,8 +283,8 @@ impl Client {
         self.done("BINDER_ENABLE_ONEWAY_SPAM_DETECTION", done)
     }
 
-    /// `ioctl(BINDER_GET_EXTENDED_ERROR)`: the number of the thread's last transaction, the return that it was
-    /// refused with, and a negative errno or 0; clears all three.
+    /// `ioctl(BINDER_GET_EXTENDED_ERROR)`: the number of the thread's last transaction, the return that it
+    /// was refused with, and a negative errno or 0; clears all three.
     ///
     /// # Errors
     /// `EINVAL`: the kernel does not know the call (before 6.1).

@@ -1,4 +1,5 @@
-//! A script says who does what, as data that can be read and written; a transcript says what each of them saw.
+//! A script says who does what, as data that can be read and written; a transcript says what each of them
+//! saw.
 //!
 //! ```text
 //! # The receiver gets a number of its own for the sender's descriptor.
@@ -14,13 +15,14 @@
 //!  7 server: read now
 //! ```
 //!
-//! The same text runs here and, through [`client`](crate::client), on a real driver; the transcripts must be
-//! equal. So a script says nothing that only one of the two knows: a buffer is `last` or `of 7`, an address is
-//! `at 0x40` of the mapping, a process has a name.
+//! The same text runs here and, through [`client`](crate::client), on a real driver; the transcripts must
+//! be equal. So a script says nothing that only one of the two knows: a buffer is `last` or `of 7`, an
+//! address is `at 0x40` of the mapping, a process has a name.
 //!
-//! It runs one step at a time. A step completes or *waits*; a step that waits completes when its thread is woken
-//! by a later step, and what came of it then stands under its own number, with the number of the step that it
-//! waited for. Which of the things that can happen next happens is the [`Schedule`]'s choice and nobody else's.
+//! It runs one step at a time. A step completes or *waits*; a step that waits completes when its thread is
+//! woken by a later step, and what came of it then stands under its own number, with the number of the step
+//! that it waited for. Which of the things that can happen next happens is the [`Schedule`]'s choice and
+//! nobody else's.
 //!
 //! The step `client.1: ...` is one of the second thread of `client`, `client@4: ...` one that uses the device
 //! under its number 4, where it has the device open more than once.
@@ -199,8 +201,8 @@ impl Script {
         }
     }
 
-    /// The same with one more step, of the actor's main thread; a step of an actor that does not exist is left
-    /// out of a run.
+    /// The same with one more step, of the actor's main thread; a step of an actor that does not exist is
+    /// left out of a run.
     #[must_use]
     pub fn step(self, actor: usize, action: Action) -> Script {
         self.step_of(actor, 0, action)

@@ -1,12 +1,12 @@
 //! The kernel's bytes: commands, returns and objects as they stand in a process's memory, and back.
 //!
-//! `ioctl(BINDER_WRITE_READ)` hands over one buffer of commands and gets one of returns. A command is a word and
-//! what the word says follows it; a transaction is only a header there, and its data, its offsets array and the
-//! bytes of its buffers stay in the process's [`Memory`] until the driver copies them. All numbers are
-//! little-endian and 64-bit, the layout of `linux/android/binder.h` on x86-64 and aarch64.
+//! `ioctl(BINDER_WRITE_READ)` hands over one buffer of commands and gets one of returns. A command is a
+//! word and what the word says follows it; a transaction is only a header there, and its data, its offsets
+//! array and the bytes of its buffers stay in the process's [`Memory`] until the driver copies them. All
+//! numbers are little-endian and 64-bit, the layout of `linux/android/binder.h` on x86-64 and aarch64.
 //!
-//! [`decode`] never fails: bytes that say nothing become the [`Command`] that says so, and which error comes of it
-//! is the driver's to know.
+//! [`decode`] never fails: bytes that say nothing become the [`Command`] that says so, and which error
+//! comes of it is the driver's to know.
 
 mod buffer;
 mod command;

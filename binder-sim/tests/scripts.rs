@@ -113,7 +113,8 @@ fn random_scripts_break_nothing_and_say_the_same_twice() {
 /// In how many orders a script can happen at the most, to be run in all of them.
 const MOST_ORDERS: usize = 500;
 
-/// How many ways there are to shuffle the steps of the actors, each keeping its own order; woken threads come on top.
+/// How many ways there are to shuffle the steps of the actors, each keeping its own order; woken threads
+/// come on top.
 fn shuffles(script: &Script) -> usize {
     let mut done = 0;
     (0..script.actors.len()).fold(1, |ways: usize, actor| {

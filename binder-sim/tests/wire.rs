@@ -1,4 +1,5 @@
-//! The wire: what is encoded decodes to the same, any bytes decode to something, and the numbers are the header's.
+//! The wire: what is encoded decodes to the same, any bytes decode to something, and the numbers are the
+//! header's.
 
 use binder_sim::protocol::{
     Command, Delivered, Object, ObjectFlags, Payload, Placed, Return, SecurityContext, TransactionData,

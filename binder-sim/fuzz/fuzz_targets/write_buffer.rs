@@ -1,7 +1,8 @@
-//! What processes can write to the driver, chosen by the fuzzer: any bytes, any memory behind them, in any order.
+//! What processes can write to the driver, chosen by the fuzzer: any bytes, any memory behind them, in any
+//! order.
 //!
-//! `cargo +nightly fuzz run write_buffer` in `binder-sim/`. It finds what panics and what breaks an invariant; whether
-//! the answers are right is for the scripts, which a real kernel answers too.
+//! `cargo +nightly fuzz run write_buffer` in `binder-sim/`. It finds what panics and what breaks an
+//! invariant; whether the answers are right is for the scripts, which a real kernel answers too.
 
 #![no_main]
 

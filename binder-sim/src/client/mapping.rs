@@ -16,8 +16,8 @@ use std::os::fd::OwnedFd;
 
 /// A mapping of the device, unmapped when dropped.
 ///
-/// The driver writes into it while a call is made, so there is no slice of it: bytes are copied out by the kernel
-/// (`process_vm_readv` of the process itself), which also says where nothing can be read.
+/// The driver writes into it while a call is made, so there is no slice of it: bytes are copied out by the
+/// kernel (`process_vm_readv` of the process itself), which also says where nothing can be read.
 ///
 /// # Invariants
 /// `size` bytes at `base` are this mapping, and nobody else unmaps them.

@@ -49,7 +49,8 @@ impl fmt::Display for Kind {
 pub enum Action {
     /// `open binder`: `open("/dev/binder", O_RDWR | O_CLOEXEC)`.
     OpenDevice(Device),
-    /// `mmap SIZE`: the mapping of the device, read-only; `mmap SIZE writable` asks for one that can be written.
+    /// `mmap SIZE`: the mapping of the device, read-only; `mmap SIZE writable` asks for one that can be
+    /// written.
     Mmap {
         /// Its size in bytes.
         size: usize,
@@ -58,8 +59,8 @@ pub enum Action {
     },
     /// `munmap`: of the whole mapping.
     Munmap,
-    /// `COMMAND; COMMAND; read`: `ioctl(BINDER_WRITE_READ)`. `read` waits, `read now` does not, `read 80` has room
-    /// for 80 bytes; `nothing` neither writes nor reads.
+    /// `COMMAND; COMMAND; read`: `ioctl(BINDER_WRITE_READ)`. `read` waits, `read now` does not, `read 80`
+    /// has room for 80 bytes; `nothing` neither writes nor reads.
     WriteRead {
         /// The commands.
         write: Vec<Say>,

@@ -67,8 +67,8 @@ impl From<TransactionData> for Sent {
     }
 }
 
-/// The pieces of a payload, in the order of its bytes. An object that overlaps the one before it, or does not fit, is
-/// left out: whoever wants that writes bytes.
+/// The pieces of a payload, in the order of its bytes. An object that overlaps the one before it, or does
+/// not fit, is left out: whoever wants that writes bytes.
 fn pieces(bytes: &[u8], mut objects: Vec<Placed>) -> Vec<Item> {
     objects.sort_by_key(|placed| placed.offset);
     let (mut items, mut at) = (Vec::new(), 0);

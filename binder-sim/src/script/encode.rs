@@ -17,8 +17,8 @@ pub struct Encoded {
 }
 
 impl Encoded {
-    /// The bytes of these commands; `base` is the start of the mapping that `at` counts from. What has not been
-    /// filled in by then ([`Number::Of`], [`Buffer::Last`]) becomes a number that means nothing.
+    /// The bytes of these commands; `base` is the start of the mapping that `at` counts from. What has not
+    /// been filled in by then ([`Number::Of`], [`Buffer::Last`]) becomes a number that means nothing.
     pub fn new(write: &[Say], base: u64, arena: &mut impl Arena) -> Encoded {
         let mut encoded = Encoded::default();
         for say in write {

@@ -46,8 +46,8 @@ pub enum Item {
         bytes: Option<Vec<u8>>,
         /// The length that the object claims, if it is not that of the bytes.
         length: Option<u64>,
-        /// `parent N at OFFSET`: which earlier object (its place in the offsets array) holds a pointer to these
-        /// bytes, and where in it.
+        /// `parent N at OFFSET`: which earlier object (its place in the offsets array) holds a pointer to
+        /// these bytes, and where in it.
         parent: Option<(u64, u64)>,
     },
     /// `fda 3 parent 0 at 8`: numbers of descriptors inside an earlier `ptr`.

@@ -55,8 +55,8 @@ pub struct Run<'a> {
 impl<'a> Run<'a> {
     /// The script's actors in this world, before the first step.
     ///
-    /// Each device has had a manager of root that is gone: a kernel remembers the uid of the first one for ever, so
-    /// that only a machine on which that is settled is the same for every script.
+    /// Each device has had a manager of root that is gone: a kernel remembers the uid of the first one for
+    /// ever, so that only a machine on which that is settled is the same for every script.
     pub fn new(script: &'a Script, mut world: World) -> Run<'a> {
         let mut pids = Vec::new();
         for actor in &script.actors {

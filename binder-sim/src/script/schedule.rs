@@ -41,8 +41,9 @@ impl Run<'_> {
         self.end()
     }
 
-    /// Runs all steps in the script's order, and then ends all actors; gives what every step saw, and of the last one
-    /// also which files somebody still holds when nobody is left: none, if the driver makes no mistake.
+    /// Runs all steps in the script's order, and then ends all actors; gives what every step saw, and of
+    /// the last one also which files somebody still holds when nobody is left: none, if the driver makes no
+    /// mistake.
     pub fn play(mut self, mut after: impl FnMut(&mut World)) -> Vec<Vec<String>> {
         self.is_patient = true;
         for number in 0..self.script.steps.len() {
@@ -99,11 +100,11 @@ pub struct Explored {
 }
 
 impl Script {
-    /// Runs the script in every order that is possible, each in a world of its own from `world`; `after` looks at it
-    /// after each thing that happened, `end` at what came of the order.
+    /// Runs the script in every order that is possible, each in a world of its own from `world`; `after`
+    /// looks at it after each thing that happened, `end` at what came of the order.
     ///
-    /// An order is a list of choices. The next one differs in the last choice that had another possibility, so that
-    /// each is run once; nothing is remembered but the list.
+    /// An order is a list of choices. The next one differs in the last choice that had another possibility,
+    /// so that each is run once; nothing is remembered but the list.
     pub fn explore(
         &self,
         world: impl Fn() -> World,

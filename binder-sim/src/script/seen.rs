@@ -4,11 +4,11 @@
 //!
 //! | what | told as | because |
 //! | --- | --- | --- |
-//! | addresses in a mapping, also those that the driver writes into buffers | distance from its start | the kernel chooses where it maps |
+//! | addresses in a mapping | distance from its start | the kernel chooses where it maps |
 //! | an address that is in no mapping of the reader's | `outside the mapping` | it is nobody's to look at |
 //! | pids | the actor's name | the kernel chooses them |
 //! | open files | the name in the script | inode numbers are the kernel's to give |
-//! | transaction numbers of extended errors | not at all | one counter for the whole machine, since it was booted |
+//! | transaction numbers of extended errors | not at all | one counter for the machine, since it was booted |
 //! | when a waiting step ends | the number of the step that ended it | there is no clock in a script |
 
 use super::payload::Hex;
@@ -50,8 +50,8 @@ impl fmt::Display for FileSeen {
     }
 }
 
-/// What the numbers that a process sees are called: an address is told from the start of its mapping, a pid by the name
-/// of the actor, a descriptor by its file.
+/// What the numbers that a process sees are called: an address is told from the start of its mapping, a pid
+/// by the name of the actor, a descriptor by its file.
 #[derive(Debug, Clone, Default)]
 pub struct Names {
     /// The start of the mapping of the process that looks.
@@ -69,7 +69,8 @@ impl Seen {
         Seen { lines: alloc::vec![brief.clone()], brief }
     }
 
-    /// What `ioctl(BINDER_WRITE_READ)` came to: its errno, how much of `written` bytes was taken, what was read.
+    /// What `ioctl(BINDER_WRITE_READ)` came to: its errno, how much of `written` bytes was taken, what was
+    /// read.
     pub fn write_read(
         errno: Option<String>,
         consumed: usize,

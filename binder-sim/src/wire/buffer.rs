@@ -5,8 +5,9 @@ use super::{Header, Memory, put_object};
 use crate::protocol::{Delivered, Object, Payload, Placed};
 use alloc::vec::Vec;
 
-/// What limits how much is read for one payload: a sender can point a thousand objects at the same megabyte, and the
-/// driver refuses them when the room that the sender asked for is used up, not after copying them.
+/// What limits how much is read for one payload: a sender can point a thousand objects at the same
+/// megabyte, and the driver refuses them when the room that the sender asked for is used up, not after
+/// copying them.
 struct Room {
     /// The bytes that are left for buffers.
     buffers: u64,

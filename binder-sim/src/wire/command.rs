@@ -7,8 +7,8 @@ use super::{Arena, Header, Memory, put_object, size_of_payload};
 use crate::protocol::{Command, Object, Payload, TransactionData, TransactionFlags};
 use alloc::vec::Vec;
 
-/// The commands in what a process wrote. The last is [`Command::Unreadable`] where the bytes end too early, or a
-/// word that no driver takes: nothing behind it is read.
+/// The commands in what a process wrote. The last is [`Command::Unreadable`] where the bytes end too early,
+/// or a word that no driver takes: nothing behind it is read.
 ///
 /// # Examples
 /// ```

@@ -1,8 +1,9 @@
 //! The numbers of `linux/android/binder.h`: ioctls, `BC_` and `BR_` words, object types.
 //!
-//! An ioctl number says its direction, the size of its argument, a letter and a place in the letter's list; the
-//! words that processes and driver write to each other are made in the same way. So a word carries the size of
-//! what follows it, and two words may differ in that size alone (`BR_TRANSACTION` and `BR_TRANSACTION_SEC_CTX`).
+//! An ioctl number says its direction, the size of its argument, a letter and a place in the letter's list;
+//! the words that processes and driver write to each other are made in the same way. So a word carries the
+//! size of what follows it, and two words may differ in that size alone (`BR_TRANSACTION` and
+//! `BR_TRANSACTION_SEC_CTX`).
 //!
 //! ```text
 //!  31 30 29            16 15      8 7       0

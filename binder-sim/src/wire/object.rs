@@ -49,8 +49,8 @@ pub fn put_object(object: &Object, out: &mut Vec<u8>) {
     }
 }
 
-/// The object that begins at the start of `bytes`. Where they end too early the rest of it counts as zeros: that it
-/// does not fit is the driver's to say. What it points to is not looked up here.
+/// The object that begins at the start of `bytes`. Where they end too early the rest of it counts as zeros:
+/// that it does not fit is the driver's to say. What it points to is not looked up here.
 pub(super) fn object_in(bytes: &[u8]) -> Object {
     let mut whole = [0; Object::SIZE_MAX];
     let len = bytes.len().min(whole.len());

@@ -9,8 +9,8 @@ use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-/// The returns in what a process read; payloads are looked up in `mapping`. They end where the bytes say nothing that
-/// a driver writes.
+/// The returns in what a process read; payloads are looked up in `mapping`. They end where the bytes say
+/// nothing that a driver writes.
 pub fn decode_returns(bytes: &[u8], mapping: &impl Memory) -> Vec<Return> {
     let mut from = Cursor(bytes);
     core::iter::from_fn(|| answer(&mut from, mapping)).collect()

@@ -12,9 +12,10 @@ use binder_sim::wire::{self, Memory, br};
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl, open};
 use nix::libc;
+use nix::sched::{CpuSet, sched_setaffinity};
 use nix::sys::resource::{Resource, setrlimit};
 use nix::sys::stat::{Mode, fstat};
-use nix::unistd::{Uid, Whence, close, gettid, lseek, setresuid};
+use nix::unistd::{Pid, Uid, Whence, close, gettid, lseek, setresuid};
 use std::borrow::Cow;
 use std::cell::RefCell;
 use std::mem::ManuallyDrop;
@@ -102,6 +103,7 @@ pub(crate) fn play(given: Given) -> ! {
         }
     }
     setrlimit(Resource::RLIMIT_NOFILE, actor.limit.into(), HIGH_LIMIT).expect("root may");
+    take_turns();
     let uid = Uid::from_raw(actor.euid);
     setresuid(uid, uid, uid).expect("root may");
     let shared = Arc::new(Mutex::new(shared));
@@ -115,6 +117,19 @@ pub(crate) fn play(given: Given) -> ! {
     // The stage kills an actor that waits in a call; the others end with their streams.
     threads.into_iter().for_each(|thread| drop(thread.join()));
     std::process::exit(0);
+}
+
+/// Has all actors share one processor, on which a woken thread does not push the running one aside: what a
+/// call wakes runs when the call is over, as it does in a world. A release that the driver does by itself
+/// is above them all.
+fn take_turns() {
+    let mut first = CpuSet::new();
+    first.set(0).expect("there is a first processor");
+    sched_setaffinity(Pid::from_raw(0), &first).expect("root may");
+    let batch = libc::sched_param { sched_priority: 0 };
+    // SAFETY: the call reads one such structure, where one lies.
+    let set = unsafe { libc::sched_setscheduler(0, libc::SCHED_BATCH, &raw const batch) };
+    Errno::result(set).expect("root may");
 }
 
 /// The hard limit stays where the machinery's numbers are.

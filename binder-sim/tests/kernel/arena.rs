@@ -50,7 +50,8 @@ impl Guarded {
 }
 
 impl Guarded {
-    /// The same bytes in a block, to be handed to a call that reads no further than their end: or else it fails.
+    /// The same bytes in a block, to be handed to a call that reads no further than their end: or else it
+    /// fails.
     pub(crate) fn hold(&mut self, bytes: &[u8]) -> &[u8] {
         let start = self.put(bytes);
         let start = usize::try_from(start).expect("an address");

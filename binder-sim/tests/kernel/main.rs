@@ -1,12 +1,13 @@
 //! Scripts on a real driver, compared with what was recorded.
 //!
-//! It runs where `/dev/binder` is: `.ci/real-kernel/binder` takes it there. It has a main function of its own, so that
-//! the program has one thread when it forks.
+//! It runs where `/dev/binder` is: `.ci/real-kernel/binder` takes it there. It has a main function of its
+//! own, so that the program has one thread when it forks.
 //!
 //! Then come random scripts, `CASES` of them from `SEED` on, compared with the simulated driver.
 //!
-//! `SCRIPTS=WORD` runs the curated scripts whose names hold the word. `BLESS=1` leaves what they saw in the folder
-//! `RESULTS`, and on the machine that has the sources `--merge KERNEL FOLDER` puts that into `scripts/`.
+//! `SCRIPTS=WORD` runs the curated scripts whose names hold the word. `BLESS=1` leaves what they saw in the
+//! folder `RESULTS`, and on the machine that has the sources `--merge KERNEL FOLDER` puts that into
+//! `scripts/`.
 
 #![allow(unsafe_code)]
 
@@ -28,8 +29,8 @@ use std::process::ExitCode;
 
 /// `fork`: for this program, which has one thread, the child is a whole program too.
 fn fork() -> ForkResult {
-    // SAFETY: fork(2) wants a child of a program with threads to call nothing but async-signal-safe functions; the
-    // stage never starts a thread.
+    // SAFETY: fork(2) wants a child of a program with threads to call nothing but async-signal-safe
+    // functions; the stage never starts a thread.
     unsafe { nix::unistd::fork() }.expect("a process")
 }
 

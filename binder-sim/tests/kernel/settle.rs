@@ -32,8 +32,8 @@ impl Watched {
         Ok(Watched { schedstat: open("schedstat")?, syscall: open("syscall")?, stat: open("stat")? })
     }
 
-    /// Whether the thread sleeps in an ioctl until it is woken, and how often it has run so far: two looks that agree
-    /// have nothing between them. None: it runs, or waits for something that comes by itself.
+    /// Whether the thread sleeps in an ioctl until it is woken, and how often it has run so far: two looks
+    /// that agree have nothing between them. None: it runs, or waits for something that comes by itself.
     pub(crate) fn sleeps_in_ioctl(&self) -> Option<String> {
         let runs = text(&self.schedstat)?.split_whitespace().nth(2).map(str::to_owned)?;
         if !text(&self.syscall)?.starts_with(IOCTL) {
@@ -53,7 +53,8 @@ fn text(file: &File) -> Option<String> {
     String::from_utf8(bytes[..length].to_vec()).ok()
 }
 
-/// How many opens the driver has: it forgets one when its release, which comes later than the last close, is over.
+/// How many opens the driver has: it forgets one when its release, which comes later than the last close,
+/// is over.
 pub(crate) fn opens() -> usize {
     let stats = fs::read_to_string(format!("{DEBUGFS}/stats")).expect("debugfs is mounted");
     let line = stats.lines().find_map(|line| line.strip_prefix("proc: active "));
@@ -70,8 +71,8 @@ pub(crate) fn need_return(pid: i32) -> Vec<(i32, bool)> {
     text.lines().filter_map(thread).collect()
 }
 
-/// Makes every run begin on the same machine: the driver remembers the uid of a device's first manager for ever, so
-/// each gets one, of root, that is gone again.
+/// Makes every run begin on the same machine: the driver remembers the uid of a device's first manager for
+/// ever, so each gets one, of root, that is gone again.
 pub(crate) fn prepare() {
     if !Path::new(DEBUGFS).exists() {
         let flags = nix::mount::MsFlags::empty();

@@ -1,5 +1,5 @@
-//! A script on a real driver: the stage forks its actors, tells each of their threads what to do, one step at a time,
-//! and writes down what they saw.
+//! A script on a real driver: the stage forks its actors, tells each of their threads what to do, one step
+//! at a time, and writes down what they saw.
 
 mod release;
 
@@ -47,8 +47,8 @@ struct Process {
     opens: Vec<Open>,
 }
 
-/// How long to listen, in milliseconds, before looking whether a thread sleeps: nothing is known from it, it only lets
-/// the thread run.
+/// How long to listen, in milliseconds, before looking whether a thread sleeps: nothing is known from it,
+/// it only lets the thread run.
 const A_WHILE: u8 = 1;
 
 /// A script under way on the real driver.
@@ -164,9 +164,9 @@ impl<'a> Stage<'a> {
         self.await_release(&step);
     }
 
-    /// If another thread of the process waits, does the writing of a step that writes and reads by itself, and lets
-    /// whoever that wakes run: a kernel leaves open which thread takes what is work for the process. Leaves the read;
-    /// says whether the step ended with the writing.
+    /// If another thread of the process waits, does the writing of a step that writes and reads by itself,
+    /// and lets whoever that wakes run: a kernel leaves open which thread takes what is work for the
+    /// process. Leaves the read; says whether the step ended with the writing.
     fn write_alone(&mut self, step: &mut Step) -> bool {
         let others_wait = self.processes[step.actor].threads.iter().any(|thread| thread.step.is_some());
         let Action::WriteRead { write, read } = &mut step.action else { return false };

@@ -5,8 +5,8 @@ use binder_sim::errno::Errno;
 use binder_sim::world::World;
 use std::sync::Arc;
 
-/// The security module of Debian's kernels: AppArmor is built in, nobody has loaded a profile, and it has no text for
-/// an id that it never gave out.
+/// The security module of Debian's kernels: AppArmor is built in, nobody has loaded a profile, and it has
+/// no text for an id that it never gave out.
 #[derive(Debug)]
 struct AppArmor;
 

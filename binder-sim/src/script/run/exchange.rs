@@ -28,9 +28,9 @@ pub(super) struct Waiting {
 impl Run<'_> {
     /// `ioctl(BINDER_WRITE_READ)`.
     ///
-    /// If another thread of the process waits, a step that writes and reads is two calls, and between them whoever is
-    /// woken runs: what is written can be work for the process, and then a kernel leaves open which of its threads
-    /// takes it.
+    /// If another thread of the process waits, a step that writes and reads is two calls, and between them
+    /// whoever is woken runs: what is written can be work for the process, and then a kernel leaves open
+    /// which of its threads takes it.
     pub(super) fn write_read(
         &mut self,
         step: &Step,
@@ -119,8 +119,8 @@ impl Run<'_> {
         }
     }
 
-    /// What came out of an ioctl, as text; remembers its buffers and handles. Whoever has unmapped the device is told
-    /// of what arrived, and cannot look at it.
+    /// What came out of an ioctl, as text; remembers its buffers and handles. Whoever has unmapped the
+    /// device is told of what arrived, and cannot look at it.
     pub(super) fn saw(
         &mut self,
         (actor, base): (usize, Option<u64>),

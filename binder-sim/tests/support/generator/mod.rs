@@ -1,8 +1,8 @@
 //! Random scripts, sensible and senseless: a seed makes one, the same everywhere.
 //!
-//! A script is a handful of episodes (a call and its reply, a death and its notice, a freeze, garbage...), each a few
-//! steps in their order, shuffled into one another. So much of what happens is what a program would do, and it
-//! happens while something else is under way.
+//! A script is a handful of episodes (a call and its reply, a death and its notice, a freeze, garbage...),
+//! each a few steps in their order, shuffled into one another. So much of what happens is what a program
+//! would do, and it happens while something else is under way.
 
 mod payload;
 

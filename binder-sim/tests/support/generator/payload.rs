@@ -60,8 +60,8 @@ impl Generator {
         }
     }
 
-    /// What is wrong with it. A buffer's object that is not listed would be delivered as it is, with an address of the
-    /// sender's memory in it: then the offsets stay as they are.
+    /// What is wrong with it. A buffer's object that is not listed would be delivered as it is, with an
+    /// address of the sender's memory in it: then the offsets stay as they are.
     fn wrong(&mut self, has_buffers: bool) -> String {
         let offset = self.below(60);
         let all = [0, 1, 2, 4, 3, 5, 6];
