@@ -28,6 +28,7 @@
 //! under its number 4, where it has the device open more than once.
 
 mod action;
+mod compare;
 mod convert;
 mod encode;
 mod lexer;
@@ -41,6 +42,7 @@ mod symbols;
 mod transcript;
 
 pub use action::{Action, Kind, device_name};
+pub use compare::Disagreement;
 pub use encode::Encoded;
 pub use lexer::ParseError;
 pub use opens::{Opened, Opens};

@@ -35,29 +35,17 @@ pub(crate) fn run() -> bool {
             recorded.seen.clear();
             recorded.record(&kernel, seen);
             fs::write(Path::new(&folder).join(format!("{name}.txt")), recorded.to_string()).expect("written");
-        } else if recorded.on(&kernel).is_some_and(|known| *known == seen) {
-            good += 1;
         } else {
-            bad += 1;
-            tell(&recorded, &kernel, &seen);
+            // Where what was seen is not what was recorded.
+            let disagreements = recorded.compare(&kernel, &seen);
+            disagreements.iter().for_each(|one| println!("{one}"));
+            *if disagreements.is_empty() { &mut good } else { &mut bad } += 1;
         }
     }
     if !bless {
         println!("{kernel}: {good} scripts saw what was recorded, {bad} did not");
     }
     bad == 0
-}
-
-/// Says where what was seen differs from what was recorded.
-fn tell(recorded: &Recorded, kernel: &str, seen: &[Vec<String>]) {
-    let none = Vec::new();
-    let known = recorded.on(kernel);
-    for (n, seen) in seen.iter().enumerate() {
-        let known = known.map_or(&none, |known| &known[n]);
-        if known != seen {
-            println!("  {}\n    recorded: {known:?}\n    seen:     {seen:?}", recorded.script.text_of(n + 1));
-        }
-    }
 }
 
 /// Puts what was seen on a kernel into the files of the scripts.
