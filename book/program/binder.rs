@@ -1,8 +1,9 @@
 //! The pictures of the chapters on Binder: from traces of the simulated driver, and from what its examples printed.
 
 use anyhow::{Context, Result};
-use binder_sim::driver::Translation;
+use binder_sim::driver::{Profile, Translation};
 use binder_sim::fd_table::FdRow;
+use binder_sim::script::Recorded;
 use binder_sim::story;
 use binder_sim::trace::Trace;
 use regex::Regex;
@@ -10,11 +11,12 @@ use regex::Regex;
 use crate::generated::Printed;
 use crate::picture::conversation::{self, Line};
 use crate::picture::lifetime::{self, Row};
+use crate::picture::players::{self, Player};
 use crate::picture::sequence::{self, Step};
 use crate::picture::translation::{self, Table};
 
 /// Each picture's file name and text.
-pub(crate) fn pictures() -> Result<[(&'static str, String); 7]> {
+pub(crate) fn pictures() -> Result<[(&'static str, String); 8]> {
     let (_, classic) = story::one_descriptor(Translation::Classic)?;
     let (_, deferred) = story::one_descriptor(Translation::Deferred)?;
     Ok([
@@ -23,6 +25,7 @@ pub(crate) fn pictures() -> Result<[(&'static str, String); 7]> {
         ("transaction-deferred.svg", steps(&deferred)?),
         ("numbers.svg", moments(&classic, &deferred)?),
         ("handles.svg", handles()?),
+        ("two-players.svg", two_players()?),
         (
             "nested.svg",
             talk("binder-sim/examples/binder_10_nested.out", "A call back in the middle of a call")?,
@@ -143,6 +146,46 @@ fn handles() -> Result<String> {
         received,
     };
     Ok(translation::draw(&broker, &client, &translation))
+}
+
+/// The last steps of a script, what they came to on the newest kernel and here, and how many agree in all.
+fn two_players() -> Result<String> {
+    const DRAWN: usize = 4;
+    let printed = Printed::by("binder-sim/scripts/death_close_is_a_death.txt")?;
+    let record: Recorded = printed.text.parse().with_context(|| format!("reading {}", printed.path))?;
+    let (mut steps, mut differ) = (0, 0);
+    for kernel in Profile::ALL {
+        steps += record.script.steps.len();
+        differ += record.compare(kernel.name, &record.script.play_as(kernel)).len();
+    }
+    let newest = Profile::default();
+    let first = record.script.steps.len().saturating_sub(DRAWN);
+    let last = |seen: &[Vec<String>]| {
+        let told = seen.iter().enumerate().skip(first);
+        told.map(|(at, lines)| format!("{}: {}", at + 1, lines.join("; "))).collect::<Vec<_>>()
+    };
+    let asked = record.on(newest.name).with_context(|| format!("{} has no {newest}", printed.path))?;
+    let kernels: Vec<_> = record.seen.iter().map(|(kernel, _)| kernel.as_str()).collect();
+    let players = [
+        Player {
+            name: "real processes, the real driver".into(),
+            made_of: [
+                "threads that sleep and are woken, in a guest".into(),
+                format!("on Linux {}", kernels.join(", ")),
+            ],
+            saw: last(asked),
+        },
+        Player {
+            name: "plain values, the simulated driver".into(),
+            made_of: ["no process, no thread, no kernel".into(), "as each of the same".into()],
+            saw: last(&record.script.play_as(newest)),
+        },
+    ];
+    let drawn: Vec<_> = (first..record.script.steps.len())
+        .map(|at| record.script.text_of(at + 1).trim().to_owned())
+        .collect();
+    let verdict = format!("compared line by line: {} of {steps} answers are the same", steps - differ);
+    Ok(players::draw("One script, two players, one comparison", "one script", &drawn, &players, &verdict))
 }
 
 /// What an example's processes say to the driver, hear from it, and do; without what only keeps the books.

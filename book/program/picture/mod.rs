@@ -4,6 +4,7 @@ pub mod conversation;
 mod drawing;
 pub mod lifetime;
 pub mod permitted;
+pub mod players;
 pub mod ranges;
 pub mod rendezvous;
 pub mod sequence;
