@@ -177,7 +177,7 @@ fn two_players() -> Result<String> {
         },
         Player {
             name: "plain values, the simulated driver".into(),
-            made_of: ["no process, no thread, no kernel".into(), "as each of the same".into()],
+            made_of: ["no process, no thread, no kernel".into(), "played as each of these kernels".into()],
             saw: last(&record.script.play_as(newest)),
         },
     ];

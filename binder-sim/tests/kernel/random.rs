@@ -109,6 +109,7 @@ fn show(script: &Script, there: &SeenBy, here: &SeenBy) {
     }
 }
 
+// ANCHOR: shrink
 /// Leaves steps out, many at once and then one by one, for as long as the two sides differ.
 fn shrink(script: &Script, kernel: &str) -> Script {
     let mut script = script.clone();
@@ -128,3 +129,4 @@ fn shrink(script: &Script, kernel: &str) -> Script {
     }
     script
 }
+// ANCHOR_END: shrink

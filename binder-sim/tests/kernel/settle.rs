@@ -32,6 +32,7 @@ impl Watched {
         Ok(Watched { schedstat: open("schedstat")?, syscall: open("syscall")?, stat: open("stat")? })
     }
 
+    // ANCHOR: sleeps
     /// Whether the thread sleeps in an ioctl until it is woken, and how often it has run so far: two looks
     /// that agree have nothing between them. None: it runs, or waits for something that comes by itself.
     pub(crate) fn sleeps_in_ioctl(&self) -> Option<String> {
@@ -44,6 +45,7 @@ impl Watched {
         let state = stat.rsplit(") ").next()?.chars().next()?;
         (state == 'S').then_some(runs)
     }
+    // ANCHOR_END: sleeps
 }
 
 /// What stands in a small file now.
