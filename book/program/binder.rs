@@ -1,6 +1,6 @@
 //! The pictures of the chapters on Binder: from traces of the simulated driver, and from what its examples printed.
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use binder_sim::driver::{Profile, Translation};
 use binder_sim::fd_table::FdRow;
 use binder_sim::script::Recorded;
@@ -146,6 +146,14 @@ fn handles() -> Result<String> {
         received,
     };
     Ok(translation::draw(&broker, &client, &translation))
+}
+
+/// What a transcript tells by name because it differs from run to run: the table of the module that writes it.
+pub(crate) fn told_by_name() -> Result<String> {
+    let printed = Printed::by("binder-sim/src/script/seen.rs")?;
+    let rows: Vec<_> = printed.text.lines().filter_map(|line| line.strip_prefix("//! |")).collect();
+    ensure!(rows.len() > 2, "{} has no table at its top", printed.path);
+    Ok(rows.iter().map(|row| format!("|{row}\n")).collect())
 }
 
 /// The last steps of a script, what they came to on the newest kernel and here, and how many agree in all.

@@ -45,6 +45,7 @@ fn files() -> Result<Vec<(PathBuf, String)>> {
     files.push((workspace::pages().join("tables/handover.md"), table));
     let list = Printed::by("fd-shm/tests/ashmem/differences.txt")?;
     files.push((workspace::pages().join("tables/ashmem-differences.md"), differences::table(&list.text)?));
+    files.push((workspace::pages().join("tables/told-by-name.md"), binder::told_by_name()?));
     let of_benchmarks = benchmarks::files(&results)?;
     files.extend(of_benchmarks.into_iter().map(|(name, text)| (workspace::pages().join(name), text)));
     Ok(files)

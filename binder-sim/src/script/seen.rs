@@ -1,6 +1,5 @@
 //! What a step came to, in words that mean the same in every run and on every machine.
 //!
-// ANCHOR: names
 //! What differs from run to run by nature is told by name, and nothing else is left out:
 //!
 //! | what | told as | because |
@@ -11,7 +10,6 @@
 //! | open files | the name in the script | inode numbers are the kernel's to give |
 //! | transaction numbers of extended errors | not at all | one counter for the machine, since it was booted |
 //! | when a waiting step ends | the number of the step that ended it | there is no clock in a script |
-// ANCHOR_END: names
 
 use super::payload::Hex;
 use crate::protocol::{Answer, Delivered, Object, Payload, Placed, Return};
