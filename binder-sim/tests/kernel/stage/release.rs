@@ -22,8 +22,9 @@ impl Stage<'_> {
     /// Waits until the driver has released what nobody has open any more.
     pub(super) fn await_opens(&mut self) {
         let kept = |open: &&Open| !open.fds.is_empty() || open.mapped;
-        let expected: usize =
+        let held: usize =
             self.processes.iter().map(|process| process.opens.iter().filter(kept).count()).sum();
+        let expected = held + self.dead_to_be_frozen();
         let begin = Instant::now();
         while opens() > expected {
             // A thread that is still in a call holds the device open until it is back.
@@ -32,6 +33,23 @@ impl Stage<'_> {
                 return self.seen[self.now - 1].push("the release never came".into());
             }
         }
+    }
+
+    /// How many dead actors somebody still waits to freeze: he holds what the driver has of them.
+    fn dead_to_be_frozen(&self) -> usize {
+        let steps =
+            self.processes.iter().flat_map(|process| &process.threads).filter_map(|thread| thread.step);
+        let targets: BTreeSet<&String> = steps
+            .filter_map(|step| match &self.script.steps[step - 1].action {
+                Action::Freeze { actor, .. } => Some(actor),
+                _ => None,
+            })
+            .collect();
+        let is_dead = |name: &&String| {
+            let place = self.script.actors.iter().position(|actor| actor.name == **name);
+            place.is_some_and(|place| self.processes[place].pid.is_none())
+        };
+        targets.into_iter().filter(is_dead).count()
     }
 
     /// After a close: waits for what the driver does of it by itself.
