@@ -2,9 +2,9 @@
 //!
 //! Run it: `cargo run --example binder_16_ask_the_kernel`
 //!
-//! What to look for: the script says what is done, and not what comes of it; two kernels answer differently.
-//! A record is a script with the answers of real kernels in it, so nobody has to be believed. And a rule that
-//! is wrong, in the record or in the driver, is shown by the steps on which the two do not agree.
+//! What to look for: the script says what is done, and not what comes of it; two kernels answer
+//! differently. A record is a script with the answers of real kernels in it, so nobody has to be believed.
+//! And a rule that is wrong, in the record or in the driver, is shown by the steps on which they disagree.
 
 use std::error::Error;
 

@@ -1,7 +1,7 @@
 //! Exercise: what does the kernel answer?
 
-/// The server closes its only descriptor of the device, and keeps the device mapped. Five answers are missing.
-/// A step that waits is answered with the number of the step that ends it: `after 9: NOOP, ...`.
+/// The server closes its only descriptor of the device, and keeps the device mapped. Five answers are
+/// missing. A step that waits is answered with the number of the step that ends it: `after 9: NOOP, ...`.
 pub(crate) const SCRIPT: &str = "
 actor server
 actor client

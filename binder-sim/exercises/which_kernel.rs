@@ -3,9 +3,9 @@
 /// The shortest script that Linux 6.12 and Linux 7.3 do not answer alike.
 ///
 /// A one-way message to a frozen process can say that it takes the place of an older one like it
-/// (`TF_UPDATE_TXN`, 0x40, beside 0x1 for one-way). The older one is dropped, if it waits behind another. Linux
-/// 6.12 then forgets the files that were in it. A file that is still held when everybody has left is told
-/// behind the last step.
+/// (`TF_UPDATE_TXN`, 0x40, beside 0x1 for one-way). The older one is dropped, if it waits behind another.
+/// Linux 6.12 then forgets the files that were in it. A file that is still held when everybody has left is
+/// told behind the last step.
 ///
 /// Shortest: no step can be left out without the two becoming alike.
 pub(crate) const SCRIPT: &str = "
