@@ -16,8 +16,9 @@
 //! ```
 //!
 //! The same text runs here and, through [`client`](crate::client), on a real driver; the transcripts must
-//! be equal. So a script says nothing that only one of the two knows: a buffer is `last` or `of 7`, an
-//! address is `at 0x40` of the mapping, a process has a name.
+//! be equal: [`Recorded`] holds what real kernels answered, and a [`Disagreement`] is a step of which another
+//! player did not see the same. So a script says nothing that only one of the two knows: a buffer is `last`
+//! or `of 7`, an address is `at 0x40` of the mapping, a process has a name.
 //!
 //! It runs one step at a time. A step completes or *waits*; a step that waits completes when its thread is
 //! woken by a later step, and what came of it then stands under its own number, with the number of the step

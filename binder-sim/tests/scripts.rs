@@ -171,3 +171,30 @@ fn every_order_is_run_once() {
     assert_eq!(explored.events, 24);
     assert_eq!(seen.len(), 6);
 }
+
+#[test]
+fn where_two_players_disagree_is_told_step_by_step() {
+    let text = "
+        actor one
+
+        seen on 5.10 7.3
+
+        1 one: open pipe a
+          -> fd 3
+        2 one: close 3
+          -> [5.10] ok
+          -> [7.3] EBADF
+          -> [7.3] twice
+    ";
+    let recorded: Recorded = text.parse().expect("a record");
+    let seen = recorded.script.play_as(Profile::V7_3);
+    assert_eq!(recorded.compare("5.10", &seen), []);
+    let [one] = &recorded.compare("7.3", &seen)[..] else { panic!("one step differs") };
+    assert_eq!(
+        one.to_string(),
+        " 2 one: close 3\n      recorded: EBADF\n                twice\n      seen:     ok"
+    );
+    let unknown = recorded.compare("6.1", &seen);
+    assert_eq!(unknown.len(), 2, "nothing was recorded, so nothing agrees");
+    assert!(unknown[0].to_string().contains("recorded: nothing"));
+}
