@@ -199,6 +199,7 @@ impl<F: core::fmt::Debug> Driver<F> {
                     self.run_thread(key, &input);
                 }
             }
+            Input::Exited(pid) => self.exited(pid),
             Input::Installed(call, answer) => self.installed(call, answer),
             Input::InstalledRemotely(call, answer) => self.installed_remotely(call, answer),
             Input::Flush(process) => self.defer(process, false),

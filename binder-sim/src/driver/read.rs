@@ -193,7 +193,9 @@ impl<F: core::fmt::Debug> Driver<F> {
     pub(crate) fn deliver(&mut self, key: ThreadKey, id: TransactionId) {
         let process = self.process_of(key);
         let transaction = &mut self.transactions[id];
-        let from = transaction.from.map(|from| self.threads[from].id.process);
+        let from = transaction.from.map(|from| &self.processes[self.threads[from].id.process]);
+        // `task_tgid_nr_ns`: a process that has ended has no number, though its open may have sent this.
+        let sender_pid = from.filter(|from| !from.has_exited).map_or(0, |from| from.pid);
         let (ptr, cookie) =
             transaction.node.map_or((0, 0), |node| (self.nodes[node].ptr, self.nodes[node].cookie));
         let alloc = self.processes[process].alloc.as_mut();
@@ -208,7 +210,7 @@ impl<F: core::fmt::Debug> Driver<F> {
             cookie,
             code: transaction.code,
             flags: transaction.flags,
-            sender_pid: from.map_or(0, |from| self.processes[from].pid),
+            sender_pid,
             sender_euid: transaction.sender_euid,
             buffer,
             payload: core::mem::take(&mut transaction.payload),

@@ -34,6 +34,7 @@ fn an_open_that_is_gone_is_answered_or_ignored() {
             Input::Resume(thread),
             Input::Interrupt(thread),
             Input::TimeUp(thread),
+            Input::Exited(7),
             Input::Flush(gone),
             Input::Close(gone),
         ];

@@ -4,6 +4,7 @@
 //! each a few steps in their order, shuffled into one another. So much of what happens is what a program
 //! would do, and it happens while something else is under way.
 
+mod devices;
 mod payload;
 
 use binder_sim::script::Script;
@@ -13,7 +14,8 @@ const NAMES: [&str; 4] = ["ann", "bob", "cid", "dot"];
 
 /// Makes one script.
 pub(crate) fn generate(seed: u64) -> Script {
-    let mut generator = Generator { state: seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1, actors: 2 };
+    let state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+    let mut generator = Generator { state, actors: 2, has_devices: seed.is_multiple_of(4) };
     for _ in 0..4 {
         generator.next();
     }
@@ -29,6 +31,8 @@ struct Generator {
     state: u64,
     /// How many actors there are.
     actors: usize,
+    /// Whether actors have the device open more than once, and send their opens to each other.
+    has_devices: bool,
 }
 
 impl Generator {
@@ -90,6 +94,9 @@ impl Generator {
                 steps.push(format!("{name}{thread}: {looper}"));
             }
         }
+        if self.has_devices {
+            steps.extend(self.second_opens());
+        }
         let mut episodes: Vec<Vec<String>> = (0..2 + self.below(6)).map(|_| self.episode()).collect();
         while !episodes.is_empty() {
             let place = self.below(episodes.len());
@@ -114,7 +121,12 @@ impl Generator {
     /// One of its threads.
     fn thread_of(&mut self, actor: &str) -> String {
         let thread = self.pick(&["", "", "", ".1", ".1", ".2"]);
-        format!("{actor}{thread}")
+        let device = if self.has_devices {
+            self.pick(&["", "", "", "", "", "", "@7", "@7", "@7", "@8", "@8", "@9", "@3"])
+        } else {
+            ""
+        };
+        format!("{actor}{thread}{device}")
     }
 
     /// Any thread of any actor.
@@ -135,6 +147,9 @@ impl Generator {
 
     /// A few steps that belong together.
     fn episode(&mut self) -> Vec<String> {
+        if self.has_devices && self.chance(40) {
+            return self.hand_over();
+        }
         match self.below(20) {
             0..5 => self.call(),
             5..8 => self.one_way(),
@@ -300,6 +315,11 @@ impl Generator {
         for _ in 0..1 + self.below(3) {
             let thread = self.thread();
             let (fd, limit) = (4 + self.below(6), 4 + self.below(8));
+            if self.has_devices && self.chance(50) {
+                let step = self.device_step();
+                steps.push(format!("{}.2{step}", self.actor()));
+                continue;
+            }
             steps.push(match self.below(4) {
                 0 => format!("{thread}: close {fd}"),
                 1 => format!("{thread}: dup {}", 4 + fd % 3),
@@ -345,6 +365,10 @@ impl Generator {
     /// Somebody goes.
     fn end(&mut self) -> Vec<String> {
         let actor = self.actor();
+        if self.has_devices && self.chance(50) {
+            let device = self.device();
+            return vec![format!("{actor}.2: close {device}"), format!("{actor}.2@{device}: munmap")];
+        }
         match self.below(4) {
             0 | 1 => vec![format!("{actor}: exit")],
             2 => vec![format!("{actor}.2: munmap")],
