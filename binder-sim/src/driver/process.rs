@@ -173,8 +173,8 @@ impl<F: core::fmt::Debug> Driver<F> {
         // The mapping goes with the process; what its buffers held was counted on things that went above,
         // or is counted on nodes that outlive it only through other processes' handles.
         self.processes.remove(id);
-        // Whoever waits to freeze it has nothing to wait for.
-        self.wake_freezers(id);
+        // Whoever waits to freeze it is not woken: nobody is woken for an open that is not frozen any more, so
+        // he sleeps until his time is up.
     }
 
     /// The process `pid` has ended; its opens stay for as long as anybody has them.

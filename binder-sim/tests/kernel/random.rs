@@ -47,8 +47,11 @@ pub(crate) fn run() -> bool {
                 println!("SEED={seed} is not asked: the device would have a manager for ever");
                 unasked += 1;
             }
-            Compared::Different(..) => {
+            Compared::Different(there, here) => {
                 println!("SEED={seed} differs on {kernel}:");
+                // Whole: making it shorter can take a machine's patience with every try.
+                show(&script, &there, &here);
+                println!("SEED={seed}, made shorter:");
                 let script = shrink(&script, &kernel);
                 if let Compared::Different(there, here) = compare(&script, &kernel) {
                     show(&script, &there, &here);
