@@ -64,6 +64,8 @@ pub enum Input<F> {
     Ioctl {
         /// The caller.
         thread: ThreadId,
+        /// The caller's effective uid, which is the opener's unless the open was handed over.
+        euid: u32,
         /// Which, and its argument.
         ioctl: Ioctl,
     },

@@ -16,7 +16,7 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec;
 use alloc::vec::Vec;
-use exchange::Waiting;
+use exchange::{Waiting, Written};
 
 /// An open as the driver knows it.
 #[derive(Debug, Clone, Copy)]
@@ -257,7 +257,7 @@ impl<'a> Run<'a> {
             action => match self.ioctl(action) {
                 Some(ioctl) => match self.world.ioctl(caller, ioctl)? {
                     Some(answer) => Ok(Seen::answer(&answer, &self.names(step.actor, None))),
-                    None => self.wait((step.actor, place), caller, line, (0, None)),
+                    None => self.wait((step.actor, place), caller, line, Written::default()),
                 },
                 None => Ok(Seen::new(Errno::EINVAL.to_string())),
             },

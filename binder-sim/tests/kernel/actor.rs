@@ -5,11 +5,11 @@
 use crate::arena::Guarded;
 use crate::ioctl::ioctl;
 use crate::reply::{Descriptor, Exchange, Hello, Order, Reply, receive, send};
-use binder_sim::client::{Client, Mapping};
+use binder_sim::client::{Client, Mapping, WriteRead};
 use binder_sim::driver::Read;
 use binder_sim::protocol::Return;
 use binder_sim::script::{Action, Actor, Encoded, Say, Script, Step, device_name};
-use binder_sim::wire::{self, Memory};
+use binder_sim::wire::{self, Arena, Memory, br};
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl, open};
 use nix::libc;
@@ -311,20 +311,36 @@ impl Thread {
         }
         let base = Self::mapping(&self.shared(), place).map_or(0, Mapping::base);
         self.arena.clear();
-        let Encoded { bytes } = Encoded::new(write, base, &mut self.arena);
-        let bytes = self.arena.hold(&bytes);
-        let mut room = vec![0; read.size];
-        let (result, consumed) = client.write_read_bytes(bytes, &mut room);
-        let written = bytes.len();
-        room.truncate(consumed.read);
+        let Encoded { bytes, consumed } = Encoded::new(write, base, &mut self.arena);
+        // What a kernel does not notice: it would write past the end.
+        if (1..4).contains(&read.size) || (read.size > 0 && read.consumed > read.size) {
+            return Reply::Failed(Errno::EINVAL as i32);
+        }
+        let room = read.size.min(read.writable.max(read.consumed));
+        let ok = br::BR_OK.to_le_bytes();
+        let before: Vec<u8> = (0..room).map(|at| if at < read.consumed { ok[at % 4] } else { 0 }).collect();
+        let mut argument = WriteRead {
+            write_size: bytes.len() as u64,
+            write_consumed: consumed as u64,
+            write_buffer: self.arena.put(&bytes),
+            read_size: read.size as u64,
+            read_consumed: read.consumed as u64,
+            read_buffer: self.arena.put(&before),
+        };
+        let read_buffer = argument.read_buffer;
+        // SAFETY: the room lies in the arena, up to a page that is not mapped for anybody.
+        let result = unsafe { client.write_read_raw(&mut argument) };
+        let taken = usize::try_from(argument.write_consumed).expect("few bytes");
+        let came = usize::try_from(argument.read_consumed).expect("few bytes").min(room);
+        let room = self.arena.look(read_buffer, came);
         let shared = self.shared();
         let memory = Logged { mapping: Self::mapping(&shared, place), log: RefCell::default() };
         let returns = wire::decode_returns(&room, &memory);
         let fds = returns.iter().filter_map(Return::delivered).flat_map(|d| d.payload.descriptors());
         let descriptors = fds.filter_map(|fd| describe(fd.cast_signed())).collect();
         Reply::Exchange(Exchange {
-            errno: result.err().map_or(0, |error| error.errno() as i32),
-            written: (written, consumed.write),
+            errno: result.err().map_or(0, |errno| errno as i32),
+            written: (bytes.len(), taken),
             read: room,
             base,
             memory: memory.log.into_inner(),

@@ -6,7 +6,7 @@ mod release;
 use crate::actor::{Given, play};
 use crate::files::{File, is_held, make_files, named};
 use crate::reply::{Exchange, Hello, Order, Reply, receive, send};
-use crate::settle::{Open, Watched, count_opens};
+use crate::settle::{Watched, count_opens};
 use binder_sim::driver::Read;
 use binder_sim::protocol::{Answer, FrozenInfo, Return};
 use binder_sim::script::{Action, Names, Script, Seen, Step, Symbols};
@@ -16,7 +16,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::waitpid;
 use nix::unistd::{ForkResult, Pid};
-use release::{PATIENCE, expected};
+use release::{PATIENCE, State, expected};
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
@@ -64,8 +64,8 @@ pub(crate) struct Stage<'a> {
     seen: Vec<Vec<String>>,
     /// The step under way, from 1.
     now: usize,
-    /// The opens that there are to be after each step.
-    expected: Vec<Vec<Open>>,
+    /// What the driver is to have after each step.
+    expected: Vec<State>,
     /// How many opens there were before: of earlier scripts, held by each other for ever.
     before: usize,
 }

@@ -23,8 +23,19 @@ pub(super) struct Waiting {
     pub(super) thread: ThreadId,
     /// The line of the transcript that waits to be filled.
     pub(super) line: usize,
-    /// The bytes that it wrote, and those that were taken, if that is known already.
-    written: (usize, Option<usize>),
+    /// What it wrote.
+    written: Written,
+}
+
+/// The bytes that a step writes.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Written {
+    /// How many there are.
+    size: usize,
+    /// How many of them are said to have been taken before.
+    consumed: usize,
+    /// How many were taken in all, if that is known already.
+    taken: Option<usize>,
 }
 
 impl Run<'_> {
@@ -43,9 +54,9 @@ impl Run<'_> {
     ) -> Result<Seen, Error> {
         let mut memory = Blocks::default();
         let base = self.base(actor, place);
-        let Encoded { bytes } = Encoded::new(write, base.unwrap_or(0), &mut memory);
-        let mut commands = wire::decode(&bytes, &memory);
-        let mut written = (bytes.len(), None);
+        let Encoded { bytes, consumed } = Encoded::new(write, base.unwrap_or(0), &mut memory);
+        let mut commands = wire::decode(&bytes[consumed.min(bytes.len())..], &memory);
+        let mut written = Written { size: bytes.len(), consumed, taken: None };
         if self.is_patient
             && read.size > 0
             && !write.is_empty()
@@ -56,7 +67,7 @@ impl Run<'_> {
                 if first.error.is_some() {
                     return Ok(self.saw((actor, base), line, written, first));
                 }
-                written.1 = Some(first.write_consumed);
+                written.taken = Some(consumed + first.write_consumed);
             }
             while self.world.ready() > 0 {
                 self.wake(0);
@@ -72,7 +83,7 @@ impl Run<'_> {
         caller: Caller,
         commands: Vec<Command>,
         read: Read,
-        (line, written): (usize, (usize, Option<usize>)),
+        (line, written): (usize, Written),
     ) -> Result<Seen, Error> {
         let base = self.base(actor, place);
         match self.world.write_read_by(caller, commands, read)? {
@@ -87,7 +98,7 @@ impl Run<'_> {
         (actor, place): (usize, Option<usize>),
         caller: Caller,
         line: usize,
-        written: (usize, Option<usize>),
+        written: Written,
     ) -> Result<Seen, Error> {
         let process = self.world.open_at_fd(caller.pid, caller.fd);
         let Some(process) = process else { return Ok(Seen::new(Errno::EBADF.to_string())) };
@@ -124,7 +135,7 @@ impl Run<'_> {
         &mut self,
         (actor, base): (usize, Option<u64>),
         line: usize,
-        (written, taken): (usize, Option<usize>),
+        Written { size, consumed, taken }: Written,
         mut result: WriteRead,
     ) -> Seen {
         let step = self.transcript.lines[line].step;
@@ -138,8 +149,8 @@ impl Run<'_> {
             }
         }
         let errno = result.error.map(|errno| errno.to_string());
-        let taken = taken.unwrap_or(result.write_consumed);
-        Seen::write_read(errno, taken, written, &result.returns, &self.names(actor, base))
+        let taken = taken.unwrap_or(consumed + result.write_consumed);
+        Seen::write_read(errno, taken, size, &result.returns, &self.names(actor, base))
     }
 
     /// Where an open of an actor is mapped.

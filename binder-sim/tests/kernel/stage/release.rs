@@ -15,9 +15,18 @@ use std::time::{Duration, Instant};
 /// How long the machine may take for what it does by itself: not waited for when all goes well.
 pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 
-/// The opens that there are after each step, and at the end, when all actors have ended.
-pub(super) fn expected(script: &Script, kernel: &str) -> Vec<Vec<Open>> {
-    let mut all = vec![Vec::new(); script.steps.len() + 1];
+/// What the driver has, when it has nothing left to do.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(super) struct State {
+    /// The opens.
+    opens: Vec<Open>,
+    /// How many released ones are still counted: whoever waits to freeze one holds what is left of it.
+    lingering: usize,
+}
+
+/// What the driver has after each step, and at the end, when all actors have ended.
+pub(super) fn expected(script: &Script, kernel: &str) -> Vec<State> {
+    let mut all = vec![State::default(); script.steps.len() + 1];
     let look = |number: usize, world: &mut World| {
         let open = |(pid, threads): (u32, Vec<(u32, bool)>)| {
             // The actors are the first processes of the world.
@@ -30,7 +39,7 @@ pub(super) fn expected(script: &Script, kernel: &str) -> Vec<Vec<Open>> {
         };
         let mut opens: Vec<Open> = world.driver().opens().filter_map(open).collect();
         opens.sort();
-        all[number - 1] = opens;
+        all[number - 1] = State { opens, lingering: world.driver().lingering() };
     };
     // Whoever compares finds out that it panics.
     drop(catch_unwind(AssertUnwindSafe(|| Run::new(script, world_like(kernel)).play(look))));
@@ -44,7 +53,8 @@ impl Stage<'_> {
         loop {
             let is = opens(&self.pids);
             let Some(expected) = self.expected.get(self.now - 1) else { return };
-            if is == *expected && count_opens() == self.before + expected.len() {
+            let count = expected.opens.len() + expected.lingering;
+            if is == expected.opens && count_opens() == self.before + count {
                 return;
             }
             if begin.elapsed() > PATIENCE {

@@ -6,6 +6,7 @@
 
 mod devices;
 mod payload;
+mod read;
 
 use binder_sim::script::Script;
 
@@ -15,7 +16,8 @@ const NAMES: [&str; 4] = ["ann", "bob", "cid", "dot"];
 /// Makes one script.
 pub(crate) fn generate(seed: u64) -> Script {
     let state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
-    let mut generator = Generator { state, actors: 2, has_devices: seed.is_multiple_of(4) };
+    let mut generator =
+        Generator { state, actors: 2, has_devices: seed.is_multiple_of(4), has_faults: seed % 4 == 1 };
     for _ in 0..4 {
         generator.next();
     }
@@ -33,6 +35,8 @@ struct Generator {
     actors: usize,
     /// Whether actors have the device open more than once, and send their opens to each other.
     has_devices: bool,
+    /// Whether memory for what is read ends early, or is said to have been used already.
+    has_faults: bool,
 }
 
 impl Generator {
@@ -135,16 +139,6 @@ impl Generator {
         self.thread_of(actor)
     }
 
-    /// How to read after writing.
-    fn read(&mut self) -> String {
-        match self.below(10) {
-            0..6 => "; read now".into(),
-            6..8 => "; read".into(),
-            8 => String::new(),
-            _ => format!("; read {} now", self.below(140).max(4)),
-        }
-    }
-
     /// A few steps that belong together.
     fn episode(&mut self) -> Vec<String> {
         if self.has_devices && self.chance(40) {
@@ -174,7 +168,8 @@ impl Generator {
             steps.push(format!("{server}: read"));
         }
         steps.push(format!("{caller}: transaction {target}{flags}{sent}{read}"));
-        steps.push(format!("{server}: read now"));
+        let memory = self.memory();
+        steps.push(format!("{server}: read now{memory}"));
         if self.chance(30) {
             steps.push(format!("{caller}: get_extended_error"));
         }
@@ -185,7 +180,8 @@ impl Generator {
             let flags = self.pick(&["", "", "", " flags 0x8", " flags 0x20"]);
             steps.push(format!("{server}: {keep}{free}reply{flags}{sent}{read}"));
         }
-        steps.push(format!("{caller}: read now"));
+        let memory = self.memory();
+        steps.push(format!("{caller}: read now{memory}"));
         if self.chance(60) {
             let keep = self.keep();
             steps.push(format!("{caller}: {keep}free_buffer last"));
@@ -214,7 +210,8 @@ impl Generator {
             let flags = self.pick(&["0x1", "0x1", "0x1", "0x11", "0x41", "0x21"]);
             steps.push(format!("{sender}: transaction {target} code 7 flags {flags}{sent}{read}"));
         }
-        steps.push(format!("{receiver}: read now"));
+        let memory = self.memory();
+        steps.push(format!("{receiver}: read now{memory}"));
         if self.chance(70) {
             let keep = self.keep();
             steps.push(format!("{receiver}: {keep}free_buffer last; read now"));
@@ -272,7 +269,8 @@ impl Generator {
             let cookie = self.pick(&["0xd1", "0xd2"]);
             steps.push(format!("{thread}: clear_death {handle} cookie {cookie}; read now"));
         }
-        steps.push(format!("{thread}: read now"));
+        let memory = self.memory();
+        steps.push(format!("{thread}: read now{memory}"));
         if self.chance(60) {
             steps.push(format!("{thread}: dead_binder_done {cookie}; read now"));
         }
@@ -359,7 +357,12 @@ impl Generator {
         ]);
         let behind: String = (0..self.below(20)).map(|_| format!("{:02x}", self.below(4))).collect();
         let before = self.maybe(50, "increfs 0; ");
-        vec![format!("{thread}: {before}raw {word}{behind}; read now")]
+        let consumed = if self.has_faults {
+            self.pick(&["", "consumed 8; ", "consumed 4; ", "consumed 40; "])
+        } else {
+            ""
+        };
+        vec![format!("{thread}: {before}{consumed}raw {word}{behind}; read now")]
     }
 
     /// Somebody goes.
