@@ -12,6 +12,7 @@
 mod calls;
 mod mapping;
 
+pub use calls::WriteRead;
 pub use mapping::Mapping;
 
 use crate::protocol::{Command, FrozenInfo, NodeDebugInfo, NodeInfoForRef, ObjectFlags, Return};
@@ -138,11 +139,6 @@ impl Client {
         let call = || format!("ioctl(binder {fd}, BINDER_WRITE_READ, write {}, read {room})", write.len());
         let meaning = "nothing to read, a word that the driver refuses, or bytes that end too early";
         let failed = |errno, call: &dyn Fn() -> String| Err(Error { call: call(), errno, meaning });
-        // The driver compares without a sign: it would write a whole answer behind the end of so small a
-        // buffer.
-        if (1..4).contains(&room) {
-            return (failed(Errno::EINVAL, &call), Consumed::default());
-        }
         let mut argument = WriteRead {
             write_size: write.len() as u64,
             write_consumed: 0,
@@ -151,19 +147,36 @@ impl Client {
             read_consumed: 0,
             read_buffer: read.as_mut_ptr().expose_provenance() as u64,
         };
-        // SAFETY: binder_ioctl reads `write_size` bytes at `write_buffer`, where `write` lies, and writes
-        // at most `read_size` bytes (at least 4, see above, or none) at `read_buffer`, where `read` lies.
-        // Addresses inside the commands are only read by it, and may lead anywhere: that is `EFAULT`.
-        let done = unsafe { write_read(self.device.as_raw_fd(), &raw mut argument) };
+        // SAFETY: the bytes at `read_buffer` are those of `read`.
+        let done = unsafe { self.write_read_raw(&mut argument) };
         let size = |consumed| usize::try_from(consumed).unwrap_or(usize::MAX);
         let consumed = Consumed {
             write: size(argument.write_consumed).min(write.len()),
             read: size(argument.read_consumed).min(room),
         };
         match done {
-            Ok(_) => (Ok(()), consumed),
+            Ok(()) => (Ok(()), consumed),
             Err(errno) => (failed(errno, &call), consumed),
         }
+    }
+
+    /// `ioctl(BINDER_WRITE_READ)` with an argument of one's own.
+    ///
+    /// # Errors
+    /// The driver's; `EFAULT` for memory that it cannot read or write. `EINVAL` for less room than a word behind
+    /// what is said to be read: the driver compares without a sign, and would write a whole answer there.
+    ///
+    /// # Safety
+    /// What lies in the `read_size` bytes at `read_buffer` may be written over. Where nothing is mapped the driver
+    /// notices; so it does for what it reads, wherever a command points.
+    pub unsafe fn write_read_raw(&self, argument: &mut WriteRead) -> Result<(), Errno> {
+        let WriteRead { read_size, read_consumed, .. } = *argument;
+        if (1..4).contains(&read_size) || (read_size > 0 && read_consumed > read_size) {
+            return Err(Errno::EINVAL);
+        }
+        // SAFETY: binder_ioctl writes nothing but the argument and, as the caller promises, `read_size` bytes at
+        // `read_buffer`: there are at least 4 of them, see above, or none.
+        unsafe { write_read(self.device.as_raw_fd(), &raw mut *argument) }.map(drop)
     }
 
     /// `ioctl(BINDER_VERSION)`: 8 is the protocol of 64-bit kernels.

@@ -26,7 +26,7 @@
 //! nobody else's.
 //!
 //! The step `client.1: ...` is one of the second thread of `client`, `client@4: ...` one that uses the device
-//! under its number 4, where it has the device open more than once.
+//! under its number 4, where it has the device open more than once, or was sent an open of somebody else's.
 
 mod action;
 mod compare;

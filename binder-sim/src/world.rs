@@ -272,6 +272,7 @@ impl<T> World<T> {
         let devices: Vec<File<T>> = devices.cloned().collect();
         drop(table);
         self.kill_threads(pid);
+        self.handle(Input::Exited(pid.raw()));
         // Memory goes before numbers.
         mapped.into_iter().for_each(|device| self.unmapped(device));
         devices.into_iter().for_each(|device| self.closed_device(device));

@@ -75,7 +75,7 @@ impl Binder {
 
 impl Binder {
     fn write(&mut self, process: Pid, commands: Vec<Command>) -> Result<()> {
-        self.world.write_read(process, commands, Read { size: 0, nonblock: true })?.ok_or("it waits")?;
+        self.world.write_read(process, commands, Read::NONE)?.ok_or("it waits")?;
         Ok(())
     }
 

@@ -77,7 +77,7 @@ impl Pair {
         let sent = (0..descriptors).map(|_| world.open(client, "memory", ())).collect::<Result<_, _>>()?;
         // A thread's first call comes back at once, with nothing: it is not one of those that count.
         for process in [client, server] {
-            world.write_read(process, vec![], Read { size: 0, nonblock: true })?;
+            world.write_read(process, vec![], Read::NONE)?;
         }
         world.write_read(server, vec![], Read::WAIT)?;
         Ok(Self { world, client, server, sent, reply: None })

@@ -55,7 +55,7 @@ fuzz_target!(|input: (u8, Vec<Call<'_>>)| {
         match call.ioctl {
             Some(number) => drop(world.ioctl(caller, Ioctl::Unknown(number.into()))),
             None => {
-                let read = Read { size: call.room.into(), nonblock: true };
+                let read = Read { size: call.room.into(), ..Read::NOW };
                 drop(world.write_read_by(caller, decode(call.bytes, &memory), read));
             }
         }

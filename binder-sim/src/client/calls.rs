@@ -1,21 +1,22 @@
 //! The ioctls, as nix makes functions of them, and their arguments.
 
-/// `struct binder_write_read`.
+/// `struct binder_write_read`: commands to be taken from behind `write_consumed`, returns to be put behind
+/// `read_consumed`; both say afterwards how far the driver came.
 #[repr(C)]
-#[derive(Debug, Clone, Copy)]
-pub(super) struct WriteRead {
+#[derive(Debug, Clone, Copy, Default)]
+pub struct WriteRead {
     /// Bytes of commands.
-    pub(super) write_size: u64,
-    /// Out: bytes of them that were taken.
-    pub(super) write_consumed: u64,
+    pub write_size: u64,
+    /// Bytes of them that have been taken.
+    pub write_consumed: u64,
     /// Where they are.
-    pub(super) write_buffer: u64,
+    pub write_buffer: u64,
     /// Room for returns.
-    pub(super) read_size: u64,
-    /// Out: bytes of returns.
-    pub(super) read_consumed: u64,
+    pub read_size: u64,
+    /// Bytes of returns.
+    pub read_consumed: u64,
     /// Where they go.
-    pub(super) read_buffer: u64,
+    pub read_buffer: u64,
 }
 
 /// `struct binder_node_debug_info`.

@@ -64,6 +64,8 @@ pub enum Input<F> {
     Ioctl {
         /// The caller.
         thread: ThreadId,
+        /// The caller's effective uid, which is the opener's unless the open was handed over.
+        euid: u32,
         /// Which, and its argument.
         ioctl: Ioctl,
     },
@@ -73,6 +75,8 @@ pub enum Input<F> {
     Resume(ThreadId),
     /// A signal, or death: a thread that waits comes back with `EINTR`.
     Interrupt(ThreadId),
+    /// A process has ended, and its pid names nobody any more. Its opens may live on, in the hands of others.
+    Exited(u32),
     /// The time that a `BINDER_FREEZE` was to wait is over.
     TimeUp(ThreadId),
     /// The answer to [`Output::Install`].

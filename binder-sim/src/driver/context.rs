@@ -43,14 +43,14 @@ pub(crate) struct Context {
 
 impl<F: core::fmt::Debug> Driver<F> {
     /// `BINDER_SET_CONTEXT_MGR`, `BINDER_SET_CONTEXT_MGR_EXT`: makes a node of `process` the one that everybody
-    /// reaches as handle 0.
+    /// reaches as handle 0. `euid` is the caller's (`current_euid`).
     pub(crate) fn set_context_manager(
         &mut self,
-        process: ProcessId,
+        (process, euid): (ProcessId, u32),
         node: (u64, u64),
         flags: ObjectFlags,
     ) -> Result<(), Errno> {
-        let (device, euid) = (self.processes[process].device as usize, self.processes[process].euid);
+        let device = self.processes[process].device as usize;
         let context = &mut self.contexts[device];
         if context.manager.is_some() {
             return Err(Errno::EBUSY);

@@ -147,7 +147,7 @@ impl<F: core::fmt::Debug> Driver<F> {
     }
 
     /// The buffer of a transaction that nobody will read stays where it is.
-    fn lose_buffer(&mut self, id: TransactionId) {
+    pub(crate) fn lose_buffer(&mut self, id: TransactionId) {
         let Some(&Transaction { to: Some(to), buffer: Some(buffer), .. }) = self.transactions.get(id) else {
             return;
         };

@@ -7,6 +7,7 @@ use super::thread::ThreadKey;
 use super::{Driver, Output};
 use crate::errno::Errno;
 use crate::protocol::{Answer, FrozenInfo};
+use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 
 /// A `BINDER_FREEZE` under way: the calling thread waits until the process has done what it had to do.
@@ -82,6 +83,14 @@ impl<F: core::fmt::Debug> Driver<F> {
             is_new = true;
         }
         Some(Ok(Answer::Done))
+    }
+
+    /// How many opens are taken apart and yet not forgotten, because somebody still waits to freeze them.
+    pub fn lingering(&self) -> usize {
+        let freezers = self.threads.iter().filter_map(|(_, thread)| thread.freezer.as_ref());
+        let targets: BTreeSet<ProcessId> =
+            freezers.flat_map(|freezer| freezer.targets.iter().copied()).collect();
+        targets.into_iter().filter(|&target| self.processes.get(target).is_none()).count()
     }
 
     /// Whoever waits to freeze `process` has a reason to look again.

@@ -126,7 +126,9 @@ impl<F: core::fmt::Debug> Driver<F> {
         {
             buffer.arrays = arrays;
         }
-        self.deliver(key, id);
+        if !self.deliver(key, id) {
+            return self.finish_with(key, Errno::EFAULT);
+        }
         self.end_read(key);
     }
 

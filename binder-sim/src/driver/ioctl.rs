@@ -25,7 +25,8 @@ impl<F: core::fmt::Debug> Driver<F> {
         read: Read,
     ) -> Result<(), Errno> {
         // A kernel does not notice, and writes past the end.
-        if (1..4).contains(&read.size) {
+        let consumed = if read.size == 0 { 0 } else { read.consumed };
+        if (1..4).contains(&read.size) || consumed > read.size || !consumed.is_multiple_of(4) {
             return Err(Errno::EINVAL);
         }
         let key = self.enter(id)?;
@@ -37,6 +38,7 @@ impl<F: core::fmt::Debug> Driver<F> {
             read,
             returns: Vec::new(),
             used: 0,
+            is_reading: false,
             takes_process_work: false,
             hold: Hold::Nothing,
         });
@@ -45,10 +47,10 @@ impl<F: core::fmt::Debug> Driver<F> {
     }
 
     /// Any other ioctl.
-    pub(crate) fn ioctl(&mut self, id: ThreadId, ioctl: Ioctl) {
+    pub(crate) fn ioctl(&mut self, id: ThreadId, euid: u32, ioctl: Ioctl) {
         match self.enter(id) {
             Ok(key) => {
-                if let Some(result) = self.do_ioctl(key, ioctl) {
+                if let Some(result) = self.do_ioctl(key, euid, ioctl) {
                     self.answer(key, result);
                 }
             }
@@ -64,7 +66,7 @@ impl<F: core::fmt::Debug> Driver<F> {
     }
 
     /// What comes of it. None where the thread has to wait, or is gone.
-    fn do_ioctl(&mut self, key: ThreadKey, ioctl: Ioctl) -> Option<Result<Answer, Errno>> {
+    fn do_ioctl(&mut self, key: ThreadKey, euid: u32, ioctl: Ioctl) -> Option<Result<Answer, Errno>> {
         let process = self.process_of(key);
         if let Err(errno) = self.check_argument(key, &ioctl) {
             return Some(Err(errno));
@@ -82,11 +84,11 @@ impl<F: core::fmt::Debug> Driver<F> {
                 return None;
             }
             Ioctl::SetContextMgr | Ioctl::BadPointer(number::SET_CONTEXT_MGR) => {
-                let done = self.set_context_manager(process, (0, 0), ObjectFlags::NONE);
+                let done = self.set_context_manager((process, euid), (0, 0), ObjectFlags::NONE);
                 return Some(done.map(|()| Answer::Done));
             }
             Ioctl::SetContextMgrExt { ptr, cookie, flags } => {
-                let done = self.set_context_manager(process, (ptr, cookie), flags);
+                let done = self.set_context_manager((process, euid), (ptr, cookie), flags);
                 return Some(done.map(|()| Answer::Done));
             }
             Ioctl::GetNodeDebugInfo { ptr } => Answer::NodeDebugInfo(self.node_debug_info(process, ptr)),

@@ -188,7 +188,7 @@ impl<F: core::fmt::Debug> Driver<F> {
                     self.outputs.push_back(Output::Done(Err(errno)));
                 }
             }
-            Input::Ioctl { thread, ioctl } => self.ioctl(thread, ioctl),
+            Input::Ioctl { thread, euid, ioctl } => self.ioctl(thread, euid, ioctl),
             Input::Poll(thread) => {
                 let key = self.get_thread(thread).ok_or(Errno::EBADF);
                 let result = key.map(|key| Answer::Readable(self.poll_thread(key)));
@@ -199,6 +199,7 @@ impl<F: core::fmt::Debug> Driver<F> {
                     self.run_thread(key, &input);
                 }
             }
+            Input::Exited(pid) => self.exited(pid),
             Input::Installed(call, answer) => self.installed(call, answer),
             Input::InstalledRemotely(call, answer) => self.installed_remotely(call, answer),
             Input::Flush(process) => self.defer(process, false),

@@ -32,6 +32,8 @@ impl ProcessId {
 pub(crate) struct Process {
     /// The process that opened the device.
     pub(crate) pid: u32,
+    /// That process has ended: its number is told to nobody any more.
+    pub(crate) has_exited: bool,
     /// Its effective uid, as it is now.
     pub(crate) euid: u32,
     /// What it was when it opened the device: what a security module is asked about.
@@ -83,6 +85,7 @@ impl Process {
     pub(crate) fn new(pid: u32, euid: u32, comm: String, device: Device, opened: u64) -> Process {
         Process {
             pid,
+            has_exited: false,
             euid,
             credentials: Credentials { pid, euid },
             comm,
@@ -172,6 +175,22 @@ impl<F: core::fmt::Debug> Driver<F> {
         self.processes.remove(id);
         // Whoever waits to freeze it is not woken: nobody is woken for an open that is not frozen any more, so
         // he sleeps until his time is up.
+    }
+
+    /// The process `pid` has ended; its opens stay for as long as anybody has them.
+    pub(crate) fn exited(&mut self, pid: u32) {
+        for process in self.processes.values_mut().filter(|process| process.pid == pid) {
+            process.has_exited = true;
+        }
+    }
+
+    /// The opens, as debugfs has them (`binder/state`): the pid of each, and its threads, by tid, with whether the
+    /// next read of each has to come back.
+    pub fn opens(&self) -> impl Iterator<Item = (u32, Vec<(u32, bool)>)> {
+        let thread = |(&tid, &key): (&u32, &ThreadKey)| (tid, self.threads[key].need_return);
+        self.processes
+            .iter()
+            .map(move |(_, process)| (process.pid, process.threads.iter().map(thread).collect()))
     }
 
     /// The name behind an open.

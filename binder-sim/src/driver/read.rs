@@ -22,18 +22,30 @@ enum Next {
     Item,
     /// Back to the reader.
     Done,
+    /// Back to the reader, whose memory could not be written.
+    Failed,
     /// Not now: the reader is held for numbers.
     Held,
 }
 
 impl<F> Call<F> {
-    /// Adds a return to what is read.
-    fn put(&mut self, answer: Return) {
+    /// Whether the reader's memory can be written for another return.
+    fn is_writable(&self, answer: &Return) -> bool {
+        self.used.saturating_add(answer.wire_size()) <= self.read.writable
+    }
+
+    /// Adds a return to what is read; says whether it could be written (`put_user`).
+    #[must_use = "the read ends with `EFAULT`"]
+    fn put(&mut self, answer: Return) -> bool {
+        if !self.is_writable(&answer) {
+            return false;
+        }
         if self.returns.capacity() == 0 {
             self.returns.reserve_exact(RETURNS);
         }
         self.used += answer.wire_size();
         self.returns.push(answer);
+        true
     }
 
     /// Whether it waits for a table's answer.
@@ -51,7 +63,13 @@ impl<F: core::fmt::Debug> Driver<F> {
         if call.read.size == 0 {
             return self.finish(key, None);
         }
-        call.put(Return::Noop);
+        call.is_reading = true;
+        call.used = call.read.consumed;
+        call.returns.extend((0..call.used / 4).map(|_| Return::Ok));
+        // Nothing has been taken from a list yet, so nothing is lost.
+        if call.used == 0 && !call.put(Return::Noop) {
+            return self.finish_with(key, Errno::EFAULT);
+        }
         self.look_for_work(key);
     }
 
@@ -114,7 +132,7 @@ impl<F: core::fmt::Debug> Driver<F> {
                 &mut thread.todo
             } else if call.takes_process_work && !process.todo.is_empty() {
                 &mut process.todo
-            } else if call.returns.len() == 1 && !thread.need_return {
+            } else if call.used == Return::Noop.wire_size() && !thread.need_return {
                 return self.look_for_work(key);
             } else {
                 break;
@@ -129,45 +147,66 @@ impl<F: core::fmt::Debug> Driver<F> {
             match self.work(key, work) {
                 Next::Item => {}
                 Next::Done => break,
+                Next::Failed => return self.finish_with(key, Errno::EFAULT),
                 Next::Held => return,
             }
         }
         self.end_read(key);
     }
 
-    /// One item of work.
+    /// One item of work. What cannot be written has been taken from its list all the same, and is not put back.
     fn work(&mut self, key: ThreadKey, work: Work) -> Next {
         let mut is_last = false;
         let answer = match work {
             Work::Transaction(transaction) => return self.begin_delivery(key, transaction),
             Work::Complete(complete) => {
                 let wants_spam = self.processes[self.process_of(key)].oneway_spam_detection;
-                Some(complete.to_return(wants_spam))
+                complete.to_return(wants_spam)
             }
-            Work::ReturnError => self.threads[key].return_error.take().map(Return::from),
-            Work::ReplyError => self.threads[key].reply_error.take().map(Return::from),
+            Work::ReturnError | Work::ReplyError => return self.read_error(key, work == Work::ReplyError),
             Work::Node(node) => {
-                let told = self.tell_owner(node);
-                if let Some(call) = self.call_mut(key) {
-                    told.for_each(|answer| call.put(answer));
-                }
-                None
+                let mut told = self.tell_owner(node);
+                let written = self.call_mut(key).is_none_or(|call| told.all(|answer| call.put(answer)));
+                return if written { Next::Item } else { Next::Failed };
             }
             Work::Death(death) => {
                 let (answer, last) = self.read_death(death);
                 is_last = last;
-                Some(answer)
+                answer
             }
             Work::Freeze(notice) => {
                 let (answer, last) = self.read_freeze_notice(notice);
                 is_last = last;
-                Some(answer)
+                answer
             }
         };
-        if let (Some(call), Some(answer)) = (self.call_mut(key), answer) {
-            call.put(answer);
+        match self.call_mut(key).is_none_or(|call| call.put(answer)) {
+            false => Next::Failed,
+            true if is_last => Next::Done,
+            true => Next::Item,
         }
-        if is_last { Next::Done } else { Next::Item }
+    }
+
+    /// What a refused command, or a call that came to nothing, has left to be read. An error that cannot be
+    /// written stays where it is with no work to bring it again: a thread with an unread refusal of its own
+    /// writes no more, and one with an unread failure of a call is not told of the next.
+    fn read_error(&mut self, key: ThreadKey, is_reply: bool) -> Next {
+        let thread = &mut self.threads[key];
+        let error = if is_reply {
+            thread.reply_error.map(Return::from)
+        } else {
+            thread.return_error.map(Return::from)
+        };
+        let (Some(call), Some(error)) = (thread.call.as_mut(), error) else { return Next::Item };
+        if !call.put(error) {
+            return Next::Failed;
+        }
+        if is_reply {
+            thread.reply_error = None;
+        } else {
+            thread.return_error = None;
+        }
+        Next::Item
     }
 
     /// A transaction has reached its reader. Files in flight first need numbers, in the reader's own table.
@@ -177,8 +216,7 @@ impl<F: core::fmt::Debug> Driver<F> {
         });
         let fixups = core::mem::take(&mut self.transactions[id].fixups);
         if fixups.is_empty() {
-            self.deliver(key, id);
-            return Next::Done;
+            return if self.deliver(key, id) { Next::Done } else { Next::Failed };
         }
         let (sender, thread) = (self.transactions[id].sender, self.threads[key].id);
         let Some(call) = self.call_mut(key) else { return Next::Done };
@@ -189,32 +227,41 @@ impl<F: core::fmt::Debug> Driver<F> {
         Next::Held
     }
 
-    /// Hands the transaction to its reader: the buffer is the reader's, a call joins its stack.
-    pub(crate) fn deliver(&mut self, key: ThreadKey, id: TransactionId) {
+    /// Hands the transaction to its reader: the buffer is the reader's, a call joins its stack. If it cannot be
+    /// written, it is lost, and says so: its buffer stays as it is, and descriptors stay where they were put.
+    pub(crate) fn deliver(&mut self, key: ThreadKey, id: TransactionId) -> bool {
         let process = self.process_of(key);
         let transaction = &mut self.transactions[id];
-        let from = transaction.from.map(|from| self.threads[from].id.process);
+        let from = transaction.from.map(|from| &self.processes[self.threads[from].id.process]);
+        // `task_tgid_nr_ns`: a process that has ended has no number, though its open may have sent this.
+        let sender_pid = from.filter(|from| !from.has_exited).map_or(0, |from| from.pid);
         let (ptr, cookie) =
             transaction.node.map_or((0, 0), |node| (self.nodes[node].ptr, self.nodes[node].cookie));
-        let alloc = self.processes[process].alloc.as_mut();
-        let buffer = alloc.zip(transaction.buffer).map_or(0, |(alloc, id)| {
-            if let Some(buffer) = alloc.buffer_mut(id) {
-                buffer.allow_user_free = true;
-            }
-            alloc.address(id)
-        });
+        let alloc = self.processes[process].alloc.as_ref();
+        let taken = transaction.buffer;
+        let buffer = alloc.zip(taken).map_or(0, |(alloc, id)| alloc.address(id));
         let delivered = Box::new(Delivered {
             ptr,
             cookie,
             code: transaction.code,
             flags: transaction.flags,
-            sender_pid: from.map_or(0, |from| self.processes[from].pid),
+            sender_pid,
             sender_euid: transaction.sender_euid,
             buffer,
             payload: core::mem::take(&mut transaction.payload),
             security_context: transaction.security_context.take(),
         });
         let is_call = transaction.node.is_some();
+        let answer = if is_call { Return::Transaction(delivered) } else { Return::Reply(delivered) };
+        if !self.call_mut(key).is_none_or(|call| call.put(answer)) {
+            self.lose_buffer(id);
+            self.cleanup_transaction(id, Refusal::FailedReply);
+            return false;
+        }
+        if let Some(buffer) = taken.and_then(|taken| self.buffer_mut(process, taken)) {
+            buffer.allow_user_free = true;
+        }
+        let transaction = &mut self.transactions[id];
         if transaction.expects_reply() {
             // INVARIANT: a call being served is on top of its server's stack.
             transaction.to_parent = self.threads[key].stack.replace(id);
@@ -222,9 +269,7 @@ impl<F: core::fmt::Debug> Driver<F> {
         } else {
             self.free_transaction(id);
         }
-        if let Some(call) = self.call_mut(key) {
-            call.put(if is_call { Return::Transaction(delivered) } else { Return::Reply(delivered) });
-        }
+        true
     }
 
     /// The reader's table had no room: the transaction is dropped, whole. A reply becomes `BR_FAILED_REPLY`,
@@ -247,8 +292,8 @@ impl<F: core::fmt::Debug> Driver<F> {
         if node.is_some() {
             return self.go_on_reading(key);
         }
-        if let Some(call) = self.call_mut(key) {
-            call.put(Return::FailedReply);
+        if !self.call_mut(key).is_none_or(|call| call.put(Return::FailedReply)) {
+            return self.finish_with(key, Errno::EFAULT);
         }
         self.end_read(key);
     }
@@ -263,7 +308,7 @@ impl<F: core::fmt::Debug> Driver<F> {
             && thread.looper.is_looper();
         if let (true, Some(call)) = (wanted, thread.call.as_mut()) {
             process.requested_threads += 1;
-            // It is written over the word that opens the read.
+            // It is written over the word that opens the read, or whatever is there.
             call.returns[0] = Return::SpawnLooper;
         }
         self.finish(key, None);
@@ -272,7 +317,7 @@ impl<F: core::fmt::Debug> Driver<F> {
     /// The ioctl returns with an error: nothing was read.
     pub(crate) fn finish_with(&mut self, key: ThreadKey, errno: Errno) {
         if let Some(call) = self.call_mut(key) {
-            call.returns.clear();
+            call.returns.truncate(call.read.consumed / 4);
         }
         self.finish(key, Some(errno));
     }
@@ -282,8 +327,7 @@ impl<F: core::fmt::Debug> Driver<F> {
         let thread = &mut self.threads[key];
         thread.need_return = false;
         let (id, Some(call)) = (thread.id, thread.call.take()) else { return };
-        let began_to_read = call.read.size > 0 && call.used > 0;
-        if began_to_read && !self.processes[id.process].todo.is_empty() {
+        if call.is_reading && !self.processes[id.process].todo.is_empty() {
             self.wake_process(id.process);
         }
         let result = WriteRead { error, write_consumed: call.consumed, returns: call.returns };

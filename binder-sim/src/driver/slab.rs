@@ -105,6 +105,11 @@ impl<K: From<Key> + Into<Key> + Copy, T> Slab<K, T> {
         })
     }
 
+    /// All objects, in the order of the slots, to be changed.
+    pub(crate) fn values_mut(&mut self) -> impl Iterator<Item = &mut T> {
+        self.slots.iter_mut().filter_map(|(_, value)| value.as_mut())
+    }
+
     /// How many objects there are.
     pub(crate) fn len(&self) -> usize {
         self.slots.len() - self.free.len()

@@ -54,15 +54,21 @@ pub struct Read {
     pub size: usize,
     /// `O_NONBLOCK`: `EAGAIN` instead of waiting.
     pub nonblock: bool,
+    /// The bytes that the caller says it has been given already (`read_consumed`): new returns go behind them. A
+    /// multiple of 4, and here each word of them is `BR_OK`.
+    pub consumed: usize,
+    /// How many bytes of the room can be written, those at least that are said to be used: `EFAULT` for a return
+    /// that reaches further. What was on its way then is lost, unless it is the word that opens the read.
+    pub writable: usize,
 }
 
 impl Read {
     /// Waits for as long as it takes, with room for 256 bytes of returns, as libbinder does.
-    pub const WAIT: Read = Read { size: 256, nonblock: false };
+    pub const WAIT: Read = Read { size: 256, nonblock: false, consumed: 0, writable: usize::MAX };
     /// Takes what there is.
-    pub const NOW: Read = Read { size: 256, nonblock: true };
+    pub const NOW: Read = Read { nonblock: true, ..Read::WAIT };
     /// Reads nothing: the ioctl only writes.
-    pub const NONE: Read = Read { size: 0, nonblock: true };
+    pub const NONE: Read = Read { size: 0, ..Read::NOW };
 }
 
 /// What `ioctl(BINDER_WRITE_READ)` returned (`struct binder_write_read`, as copied back).
@@ -108,6 +114,8 @@ pub(crate) struct Call<F> {
     pub(crate) returns: Vec<Return>,
     /// The bytes that takes.
     pub(crate) used: usize,
+    /// The commands are done, and the read part has begun.
+    pub(crate) is_reading: bool,
     /// The thread may take work of its process: decided when the read began.
     pub(crate) takes_process_work: bool,
     /// What it waits for.

@@ -60,7 +60,8 @@ pub enum Action {
     /// `munmap`: of the whole mapping.
     Munmap,
     /// `COMMAND; COMMAND; read`: `ioctl(BINDER_WRITE_READ)`. `read` waits, `read now` does not, `read 80`
-    /// has room for 80 bytes; `nothing` neither writes nor reads.
+    /// has room for 80 bytes, `read writable 40` can write 40 bytes of what it has room for, `read consumed 8`
+    /// says that it has read 8 bytes already; `nothing` neither writes nor reads.
     WriteRead {
         /// The commands.
         write: Vec<Say>,
@@ -137,7 +138,7 @@ impl Action {
     /// Writes these commands and reads nothing.
     pub fn write(commands: impl IntoIterator<Item = Command>) -> Action {
         let write = commands.into_iter().map(Say::from).collect();
-        Action::WriteRead { write, read: Read { size: 0, nonblock: true } }
+        Action::WriteRead { write, read: Read::NONE }
     }
 
     /// Reads what there is, without waiting.
@@ -155,7 +156,7 @@ impl Action {
     pub fn free_and_write(commands: impl IntoIterator<Item = Command>) -> Action {
         let mut write = alloc::vec![Say::FreeBuffer(Buffer::Last)];
         write.extend(commands.into_iter().map(Say::from));
-        Action::WriteRead { write, read: Read { size: 0, nonblock: true } }
+        Action::WriteRead { write, read: Read::NONE }
     }
 
     /// Reads an action.
@@ -221,12 +222,15 @@ impl Action {
         while lexer.peek().is_some_and(Say::begins) {
             write.push(Say::parse(lexer)?);
             if !lexer.eat(";") {
-                return Ok(Action::WriteRead { write, read: Read { size: 0, nonblock: true } });
+                return Ok(Action::WriteRead { write, read: Read::NONE });
             }
         }
         lexer.expect("read")?;
         let size = if lexer.is_number() { lexer.number("a size")? } else { Read::WAIT.size };
-        Ok(Action::WriteRead { write, read: Read { size, nonblock: lexer.eat("now") } })
+        let nonblock = lexer.eat("now");
+        let consumed = lexer.option("consumed", 0)?;
+        let writable = lexer.option("writable", usize::MAX)?;
+        Ok(Action::WriteRead { write, read: Read { size, nonblock, consumed, writable } })
     }
 }
 
@@ -284,5 +288,9 @@ fn print_write_read(write: &[Say], read: Read, f: &mut fmt::Formatter<'_>) -> fm
     if read.size != Read::WAIT.size {
         write!(f, " {}", read.size)?;
     }
-    f.write_str(if read.nonblock { " now" } else { "" })
+    f.write_str(if read.nonblock { " now" } else { "" })?;
+    if read.consumed > 0 {
+        write!(f, " consumed {}", read.consumed)?;
+    }
+    if read.writable < usize::MAX { write!(f, " writable {}", read.writable) } else { Ok(()) }
 }

@@ -14,6 +14,8 @@ const NOWHERE: u64 = 64;
 pub struct Encoded {
     /// What is written.
     pub bytes: Vec<u8>,
+    /// How much of it is said to have been taken already.
+    pub consumed: usize,
 }
 
 impl Encoded {
@@ -77,6 +79,7 @@ impl Encoded {
                 };
                 wire::put_word(out, word, &[]);
             }
+            Say::Consumed(bytes) => self.consumed = *bytes,
             Say::Raw(bytes) => out.extend_from_slice(bytes),
         }
     }

@@ -72,9 +72,4 @@ impl Opens {
     pub fn clear(&mut self) {
         self.0.clear();
     }
-
-    /// How many are kept open.
-    pub fn kept(&self) -> usize {
-        self.0.iter().filter(|open| open.is_kept()).count()
-    }
 }

@@ -16,7 +16,7 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec;
 use alloc::vec::Vec;
-use exchange::Waiting;
+use exchange::{Waiting, Written};
 
 /// An open as the driver knows it.
 #[derive(Debug, Clone, Copy)]
@@ -209,6 +209,11 @@ impl<'a> Run<'a> {
     /// A call of the device.
     fn call(&mut self, step: &Step, line: usize) -> Result<Seen, Error> {
         let (pid, tid) = (self.pids[step.actor], self.tid(step));
+        // What is named is named, also by a call that then fails.
+        let write = match &step.action {
+            Action::WriteRead { write, .. } => self.symbols.fill_in(step.actor, write),
+            _ => Vec::new(),
+        };
         let (opens, known) = &mut self.opens[step.actor];
         let place = opens.place(step.device);
         if let (Action::Munmap, Some(place)) = (&step.action, place) {
@@ -220,7 +225,16 @@ impl<'a> Run<'a> {
             opens.set_mapped(place, false);
             return Ok(Seen::new("ok"));
         }
-        let Some(fd) = opens.number(step.device) else { return Ok(Seen::new(Errno::EBADF.to_string())) };
+        // The number of an open of somebody else's, which came in a message, is as good as one's own.
+        let sent = step.device.filter(|_| place.is_none());
+        let Some(fd) = opens.number(step.device).or(sent) else {
+            return Ok(Seen::new(Errno::EBADF.to_string()));
+        };
+        match self.world.file(pid, fd) {
+            None => return Ok(Seen::new(Errno::EBADF.to_string())),
+            Some(file) if file.as_device().is_none() => return Ok(Seen::new("no device")),
+            Some(_) => {}
+        }
         let caller = Caller { pid, tid, fd };
         match &step.action {
             Action::Mmap { size, writable } => {
@@ -237,14 +251,13 @@ impl<'a> Run<'a> {
                 let readable = self.world.poll(caller)?;
                 Ok(Seen::new(if readable { "readable" } else { "nothing to read" }))
             }
-            Action::WriteRead { write, read } => {
-                let write = self.symbols.fill_in(step.actor, write);
-                self.write_read(step, caller, &write, *read, line)
+            Action::WriteRead { read, .. } => {
+                self.write_read((step.actor, place), caller, &write, *read, line)
             }
             action => match self.ioctl(action) {
                 Some(ioctl) => match self.world.ioctl(caller, ioctl)? {
                     Some(answer) => Ok(Seen::answer(&answer, &self.names(step.actor, None))),
-                    None => self.wait(step.actor, caller, line, (0, None)),
+                    None => self.wait((step.actor, place), caller, line, Written::default()),
                 },
                 None => Ok(Seen::new(Errno::EINVAL.to_string())),
             },

@@ -199,6 +199,8 @@ pub enum Say {
     NoticeDone(Notice, u64),
     /// A word alone: `enter_looper`, `register_looper`, `exit_looper`.
     Looper(Looper),
+    /// `consumed 8`: so many bytes of what is written are said to have been taken already (`write_consumed`).
+    Consumed(usize),
     /// `raw 01020304`: these bytes, whatever they say. What comes after them is not a word of its own.
     Raw(Vec<u8>),
 }
@@ -270,7 +272,7 @@ impl Say {
     /// Whether a word of a script begins a command.
     pub(super) fn begins(word: &str) -> bool {
         let others = ["transaction", "reply", "free_buffer", "increfs_done", "acquire_done"];
-        let rest = ["dead_binder_done", "freeze_done", "raw"];
+        let rest = ["dead_binder_done", "freeze_done", "consumed", "raw"];
         others.contains(&word)
             || rest.contains(&word)
             || Count::named(word).is_some()
@@ -302,6 +304,7 @@ impl Say {
             }
             "dead_binder_done" => Ok(Say::NoticeDone(Notice::RequestDeath, lexer.number("a cookie")?)),
             "freeze_done" => Ok(Say::NoticeDone(Notice::RequestFreeze, lexer.number("a cookie")?)),
+            "consumed" => lexer.number("how many bytes").map(Say::Consumed),
             "raw" => parse_bytes("bytes", lexer).map(Say::Raw),
             other => Err(lexer.error(format!("`{other}` is no command"))),
         }
@@ -324,6 +327,7 @@ impl fmt::Display for Say {
             }
             Say::NoticeDone(_, cookie) => write!(f, "dead_binder_done {cookie:#x}"),
             Say::Looper(looper) => write!(f, "{looper}"),
+            Say::Consumed(bytes) => write!(f, "consumed {bytes}"),
             Say::Raw(bytes) => write!(f, "raw {}", Digits(bytes)),
         }
     }

@@ -43,14 +43,16 @@ impl Run<'_> {
 
     /// Runs all steps in the script's order, and then ends all actors; gives what every step saw, and of
     /// the last one also which files somebody still holds when nobody is left: none, if the driver makes no
-    /// mistake.
-    pub fn play(mut self, mut after: impl FnMut(&mut World)) -> Vec<Vec<String>> {
+    /// mistake. `after` looks at the world after each thing that happened in a step, with the number of the
+    /// step from 1; at the end with the number behind the last.
+    pub fn play(mut self, mut after: impl FnMut(usize, &mut World)) -> Vec<Vec<String>> {
         self.is_patient = true;
         for number in 0..self.script.steps.len() {
             self.step(number);
-            self.settle(&mut after);
+            self.settle(&mut |world: &mut World| after(number + 1, world));
         }
         let leaked = self.leave();
+        after(self.script.steps.len() + 1, &mut self.world);
         let (_, transcript) = self.end();
         let mut seen = transcript.seen();
         if let Some(last) = seen.last_mut() {

@@ -79,7 +79,8 @@ impl<T> World<T> {
     pub fn ioctl(&mut self, caller: Caller, ioctl: Ioctl) -> Result<Option<Answer>, Error> {
         let call = || format!("ioctl(pid {}, tid {}, {ioctl})", caller.pid, caller.tid);
         let thread = self.thread(caller, &call)?;
-        self.handle(Input::Ioctl { thread, ioctl });
+        let euid = self.processes[caller.pid.index()].euid;
+        self.handle(Input::Ioctl { thread, euid, ioctl });
         let answer = self.answer_of(thread).transpose();
         answer.map_err(|errno| Error::new(call(), errno, meaning(errno)))
     }

@@ -99,7 +99,7 @@ fn a_refusal_stops_the_commands_behind_it() {
     for translation in Translation::ALL {
         let (mut world, _) = run(&accepting("stops"), translation);
         let write = vec![call(&[99]), Command::IncRefs(0)];
-        let result = world.write_read(pid(CLIENT), write, Read { size: 0, nonblock: true });
+        let result = world.write_read(pid(CLIENT), write, Read::NONE);
         assert_eq!(result.expect("an ioctl").expect("no wait").write_consumed, 68, "of 76");
     }
 }
@@ -147,7 +147,7 @@ fn a_node_is_told_when_it_is_held_and_when_it_is_not() {
             SERVER,
             Action::WriteRead {
                 write: vec![Command::Acquire(1).into(), Say::FreeBuffer(Buffer::Last)],
-                read: Read { size: 0, nonblock: true },
+                read: Read::NONE,
             },
         )
         .step(CLIENT, Action::read())
@@ -219,7 +219,8 @@ fn counts_on_handle_zero_and_on_handles_that_are_not_held() {
 
 #[test]
 fn rooms_of_a_read() {
-    let read = |size, nonblock| Action::WriteRead { write: vec![], read: Read { size, nonblock } };
+    let read =
+        |size, nonblock| Action::WriteRead { write: vec![], read: Read { size, nonblock, ..Read::NOW } };
     let script = accepting("rooms")
         .step(CLIENT, Action::write([call(&[])]))
         .step(SERVER, read(3, true))
@@ -284,7 +285,7 @@ fn a_handle_outlives_its_owner_and_calls_to_it_find_nobody() {
         let client = world.open_of(pid(CLIENT)).expect("open");
         assert_eq!(world.driver().handles(client), [(1, 1, 0, false)], "number, strong, weak, alive");
         let release = vec![Command::Release(1)];
-        let read = Read { size: 0, nonblock: true };
+        let read = Read::NONE;
         world.write_read(pid(CLIENT), release, read).expect("an ioctl");
         assert_eq!(world.driver().population(), (1, 0, 0), "the last handle takes the node with it");
     }

@@ -133,7 +133,10 @@ fn a_freeze_is_interrupted_or_its_process_ends() {
     two.ioctl(client, freeze(&two, true, 100)).expect("it waits");
     two.world.exit(server).expect("alive");
     two.settle();
-    assert_eq!(two.world.take_answer(caller), Some(Ok(Answer::Done)));
+    // Nobody tells it: it finds out when its time is up. Until then what is left of the open lingers.
+    assert_eq!((two.world.take_answer(caller), two.world.driver().lingering()), (None, 1));
+    two.world.time_up(caller).expect("open");
+    assert_eq!((two.world.take_answer(caller), two.world.driver().lingering()), (Some(Ok(Answer::Done)), 0));
     // And of one who freezes and goes.
     let (mut two, third) = (Two::new(), third);
     two.third();

@@ -27,13 +27,14 @@ fn an_open_that_is_gone_is_answered_or_ignored() {
         let inputs = [
             Input::Mmap { process: gone, pid: 7, base: 0, size: 4096, write: false },
             Input::WriteRead { thread, write: write(), files: vec![], read: Read::WAIT },
-            Input::Ioctl { thread, ioctl: Ioctl::Version },
+            Input::Ioctl { thread, euid: 0, ioctl: Ioctl::Version },
             Input::Poll(thread),
             Input::Munmap(gone),
             Input::SetEuid { process: gone, euid: 1 },
             Input::Resume(thread),
             Input::Interrupt(thread),
             Input::TimeUp(thread),
+            Input::Exited(7),
             Input::Flush(gone),
             Input::Close(gone),
         ];
@@ -67,6 +68,7 @@ fn an_answer_that_comes_too_late_changes_nothing() {
             let flags = ObjectFlags::ACCEPTS_FDS;
             driver.handle(Input::Ioctl {
                 thread: server,
+                euid: 0,
                 ioctl: Ioctl::SetContextMgrExt { ptr: 0, cookie: 0, flags },
             });
             let call = TransactionData::new(0, 1, Payload::objects([Object::fd(5)]));

@@ -70,7 +70,7 @@ fn row_01_only_the_number_is_rewritten() {
     for &translation in BOTH {
         let (mut world, _) = run(&accepting("01"), translation);
         let sent = Command::Transaction(TransactionData::new(0, 1, payload.clone()));
-        world.write_read(pid(CLIENT), vec![sent], Read { size: 0, nonblock: true }).expect("an ioctl");
+        world.write_read(pid(CLIENT), vec![sent], Read::NONE).expect("an ioctl");
         let read = world.write_read(pid(SERVER), vec![], Read::NOW).expect("an ioctl").expect("no wait");
         let delivered = read.returns.last().and_then(|r| r.delivered()).expect("the call");
         let expected = Object::Fd { fd: 4, cookie: 0xabcd_ef01, pad_flags: 0xabcd };

@@ -67,8 +67,8 @@ fn action() -> impl Strategy<Value = Action> {
     let read = prop_oneof![
         3 => Just(Read::NOW),
         3 => Just(Read::WAIT),
-        2 => Just(Read { size: 0, nonblock: true }),
-        1 => (0..100usize).prop_map(|size| Read { size, nonblock: true }),
+        2 => Just(Read::NONE),
+        1 => (0..100usize).prop_map(|size| Read { size, ..Read::NOW }),
     ];
     let ioctl = (prop::collection::vec(say(), 0..4), read)
         .prop_map(|(write, read)| Action::WriteRead { write, read });
@@ -183,7 +183,7 @@ fn a_refused_call_changes_nothing() {
         bytes.resize(offset + 24, 0);
         objects.push(Placed { offset: offset as u64, object: Object::Unknown { kind: 1 } });
         data.payload = Payload::placed(bytes, objects);
-        let none = Read { size: 0, nonblock: true };
+        let none = Read::NONE;
         if world.write_read_of(pid, 77, vec![], none).is_ok() {
             let before = state(&world);
             let sent = world.write_read_of(pid, 77, vec![Command::Transaction(data)], none);

@@ -234,7 +234,7 @@ fn one_read_brings_many_completions_and_stops_where_the_room_does() {
     let client = two.client;
     let many = vec![one_way(0, nothing()); 8];
     two.does(client, 0, many.clone(), Read::NOW, &format!("NOOP{}", "; TRANSACTION_COMPLETE".repeat(8)));
-    let room = Read { size: 4 + 76 + 4, nonblock: true };
+    let room = Read { size: 4 + 76 + 4, ..Read::NOW };
     two.does(client, 0, many, room, "NOOP; TRANSACTION_COMPLETE; TRANSACTION_COMPLETE");
 }
 

@@ -242,7 +242,7 @@ impl Machine {
             write = wire::decode(&bytes, &memory);
         }
         let size = usize::try_from(self.random.of(&[0, 0, 256, 256, 256, 80, 100, 5])).expect("small");
-        let read = Read { size, nonblock: self.random.once_in(2) };
+        let read = Read { size, nonblock: self.random.once_in(2), ..Read::NOW };
         drop(self.world.write_read_by(caller, write, read));
         drop(self.world.take_returned_of(caller));
     }

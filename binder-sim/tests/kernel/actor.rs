@@ -3,18 +3,19 @@
 #![allow(unsafe_code)]
 
 use crate::arena::Guarded;
+use crate::ioctl::ioctl;
 use crate::reply::{Descriptor, Exchange, Hello, Order, Reply, receive, send};
-use binder_sim::client::{Client, Mapping};
+use binder_sim::client::{Client, Mapping, WriteRead};
 use binder_sim::driver::Read;
 use binder_sim::protocol::Return;
-use binder_sim::script::{Action, Actor, Encoded, Number, Say, Script, Step, device_name};
-use binder_sim::wire::{self, Memory, br};
+use binder_sim::script::{Action, Actor, Encoded, Say, Script, Step, device_name};
+use binder_sim::wire::{self, Arena, Memory, br};
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl, open};
 use nix::libc;
 use nix::sched::{CpuSet, sched_setaffinity};
 use nix::sys::resource::{Resource, setrlimit};
-use nix::sys::stat::{Mode, fstat};
+use nix::sys::stat::{Mode, SFlag, fstat, major};
 use nix::unistd::{Pid, Uid, Whence, close, gettid, lseek, setresuid};
 use std::borrow::Cow;
 use std::cell::RefCell;
@@ -25,6 +26,9 @@ use std::sync::{Arc, Mutex};
 
 /// Numbers from here on are the machinery's: no script has so high a limit.
 pub(crate) const HIGH: RawFd = 1000;
+
+/// The major number of character devices that belong to nobody in particular, Binder's among them.
+const MISC: u64 = 10;
 
 /// What an actor is given when it begins.
 #[derive(Debug)]
@@ -219,34 +223,52 @@ impl Thread {
         self.shared.lock().expect("no thread panics")
     }
 
-    /// The open that a step uses, by its place, and a number of it.
-    fn open(&self, step: &Step) -> Result<(usize, RawFd), Errno> {
+    /// The open that a step uses, by its place, if it is one of the actor's own, and a number of it.
+    fn open(&self, step: &Step) -> Result<(Option<usize>, RawFd), Errno> {
         let shared = self.shared();
-        let is_it = |open: &Open| match step.device {
-            Some(fd) => open.fds.contains(&fd.cast_signed()),
+        let said = step.device.map(u32::cast_signed);
+        let is_it = |open: &Open| match said {
+            Some(fd) => open.fds.contains(&fd),
             None => !open.fds.is_empty() || open.mapping.is_some(),
         };
-        let place = shared.opens.iter().position(is_it).ok_or(Errno::EBADF)?;
-        // A number that is closed: the kernel says EBADF.
-        Ok((place, shared.opens[place].fds.first().copied().unwrap_or(-1)))
+        let place = shared.opens.iter().position(is_it);
+        let number = match place {
+            // A number that is closed: the kernel says EBADF.
+            Some(place) => shared.opens[place].fds.first().copied().unwrap_or(-1),
+            None => said.ok_or(Errno::EBADF)?,
+        };
+        Ok((place, number))
+    }
+
+    /// The mapping of an open of the actor's own.
+    fn mapping(shared: &Shared, place: Option<usize>) -> Option<&Mapping> {
+        shared.opens.get(place?)?.mapping.as_ref()
     }
 
     /// A call of the device.
     fn call(&mut self, step: &Step, number: u32) -> Result<Reply, Errno> {
         let (place, fd) = self.open(step)?;
-        if step.action == Action::Munmap {
+        if let (Action::Munmap, Some(place)) = (&step.action, place) {
             let mapping = self.shared().opens[place].mapping.take();
             return Ok(done(mapping.map(drop).ok_or(Errno::EINVAL)));
         }
         if fd < 0 {
             return Err(Errno::EBADF);
         }
+        let stat = fstat(borrowed(fd))?;
+        if stat.st_mode & SFlag::S_IFMT.bits() != SFlag::S_IFCHR.bits() || major(stat.st_rdev) != MISC {
+            return Ok(Reply::Text("no device".into()));
+        }
         // SAFETY: the number is the device's; it is not closed here, because the value is never dropped.
         let client = ManuallyDrop::new(Client::from(unsafe { OwnedFd::from_raw_fd(fd) }));
         match &step.action {
             Action::Mmap { size, writable: false } => {
                 let mapping = client.mmap(*size).map_err(errno)?;
-                self.shared().opens[place].mapping = Some(mapping);
+                match place {
+                    Some(place) => self.shared().opens[place].mapping = Some(mapping),
+                    // Through a number that was sent: nothing unmaps it, but the end.
+                    None => std::mem::forget(mapping),
+                }
                 Ok(Reply::Done)
             }
             Action::Mmap { size, writable: true } => {
@@ -269,32 +291,56 @@ impl Thread {
                 let result = unsafe { libc::ioctl(fd, (*number).into(), unused.as_mut_ptr()) };
                 Ok(done(Errno::result(result).map(drop)))
             }
+            Action::Munmap => Err(Errno::EINVAL),
             action => ioctl(&client, action, number).map_err(errno),
         }
     }
 
     /// `ioctl(BINDER_WRITE_READ)`.
-    fn write_read(&mut self, client: &Client, fd: RawFd, place: usize, write: &[Say], read: Read) -> Reply {
+    fn write_read(
+        &mut self,
+        client: &Client,
+        fd: RawFd,
+        place: Option<usize>,
+        write: &[Say],
+        read: Read,
+    ) -> Reply {
         let flag = if read.nonblock { OFlag::O_NONBLOCK } else { OFlag::empty() };
         if let Err(errno) = fcntl(borrowed(fd), FcntlArg::F_SETFL(OFlag::O_RDWR | flag)) {
             return Reply::Failed(errno as i32);
         }
-        let base = self.shared().opens[place].mapping.as_ref().map_or(0, Mapping::base);
+        let base = Self::mapping(&self.shared(), place).map_or(0, Mapping::base);
         self.arena.clear();
-        let Encoded { bytes } = Encoded::new(write, base, &mut self.arena);
-        let bytes = self.arena.hold(&bytes);
-        let mut room = vec![0; read.size];
-        let (result, consumed) = client.write_read_bytes(bytes, &mut room);
-        let written = bytes.len();
-        room.truncate(consumed.read);
+        let Encoded { bytes, consumed } = Encoded::new(write, base, &mut self.arena);
+        // What a kernel does not notice: it would write past the end.
+        if (1..4).contains(&read.size) || (read.size > 0 && read.consumed > read.size) {
+            return Reply::Failed(Errno::EINVAL as i32);
+        }
+        let room = read.size.min(read.writable.max(read.consumed));
+        let ok = br::BR_OK.to_le_bytes();
+        let before: Vec<u8> = (0..room).map(|at| if at < read.consumed { ok[at % 4] } else { 0 }).collect();
+        let mut argument = WriteRead {
+            write_size: bytes.len() as u64,
+            write_consumed: consumed as u64,
+            write_buffer: self.arena.put(&bytes),
+            read_size: read.size as u64,
+            read_consumed: read.consumed as u64,
+            read_buffer: self.arena.put(&before),
+        };
+        let read_buffer = argument.read_buffer;
+        // SAFETY: the room lies in the arena, up to a page that is not mapped for anybody.
+        let result = unsafe { client.write_read_raw(&mut argument) };
+        let taken = usize::try_from(argument.write_consumed).expect("few bytes");
+        let came = usize::try_from(argument.read_consumed).expect("few bytes").min(room);
+        let room = self.arena.look(read_buffer, came);
         let shared = self.shared();
-        let memory = Logged { mapping: shared.opens[place].mapping.as_ref(), log: RefCell::default() };
+        let memory = Logged { mapping: Self::mapping(&shared, place), log: RefCell::default() };
         let returns = wire::decode_returns(&room, &memory);
         let fds = returns.iter().filter_map(Return::delivered).flat_map(|d| d.payload.descriptors());
         let descriptors = fds.filter_map(|fd| describe(fd.cast_signed())).collect();
         Reply::Exchange(Exchange {
-            errno: result.err().map_or(0, |error| error.errno() as i32),
-            written: (written, consumed.write),
+            errno: result.err().map_or(0, |errno| errno as i32),
+            written: (bytes.len(), taken),
             read: room,
             base,
             memory: memory.log.into_inner(),
@@ -328,45 +374,5 @@ fn describe(fd: RawFd) -> Option<Descriptor> {
         inode: (stat.st_dev, stat.st_ino),
         cloexec: FdFlag::from_bits_truncate(flags).contains(FdFlag::FD_CLOEXEC),
         offset: lseek(borrowed(fd), 0, Whence::SeekCur).ok(),
-    })
-}
-
-/// The ioctls with an argument of a fixed size.
-fn ioctl(client: &Client, action: &Action, number: u32) -> Result<Reply, binder_sim::client::Error> {
-    Ok(match action {
-        Action::SetContextMgr => client.set_context_mgr().map(|()| Reply::Done)?,
-        Action::SetContextMgrExt(flags) => client.set_context_mgr_ext(*flags).map(|()| Reply::Done)?,
-        Action::SetMaxThreads(most) => client.set_max_threads(*most).map(|()| Reply::Done)?,
-        Action::ThreadExit => client.thread_exit().map(|()| Reply::Done)?,
-        Action::Version => Reply::Text(format!("version {}", client.version()?)),
-        Action::GetNodeDebugInfo(ptr) => {
-            let info = client.get_node_debug_info(*ptr)?;
-            let held = |has: bool, kind| if has { kind } else { "" };
-            let (strong, weak) = (held(info.has_strong_ref, " strong"), held(info.has_weak_ref, " weak"));
-            Reply::Text(format!("node {:#x} cookie {:#x}{strong}{weak}", info.ptr, info.cookie))
-        }
-        Action::GetNodeInfoForRef(handle) => {
-            let handle = if let Number::Is(handle) = handle { *handle } else { u32::MAX };
-            let info = client.get_node_info_for_ref(handle)?;
-            let (strong, weak) = (info.strong_count, info.weak_count);
-            Reply::Text(format!("handle {}: strong {strong}, weak {weak}", info.handle))
-        }
-        Action::Freeze { enable, timeout_ms, .. } => {
-            client.freeze(number, *enable, *timeout_ms).map(|()| Reply::Done)?
-        }
-        Action::GetFrozenInfo(_) => {
-            let info = client.get_frozen_info(number)?;
-            Reply::Frozen(info.pid, info.sync_recv, info.async_recv)
-        }
-        Action::EnableOnewaySpamDetection(on) => {
-            client.enable_oneway_spam_detection(*on).map(|()| Reply::Done)?
-        }
-        Action::GetExtendedError => {
-            let (_, command, param) = client.get_extended_error()?;
-            let name = br::ALL.iter().find(|(_, word)| *word == command).map_or("unknown", |(name, _)| name);
-            let param = if param == 0 { "0".into() } else { format!("-{:?}", Errno::from_raw(-param)) };
-            Reply::Text(format!("{name}, {param}"))
-        }
-        other => panic!("`{other}` is the stage's to do"),
     })
 }

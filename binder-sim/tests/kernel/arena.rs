@@ -50,13 +50,14 @@ impl Guarded {
 }
 
 impl Guarded {
-    /// The same bytes in a block, to be handed to a call that reads no further than their end: or else it
-    /// fails.
-    pub(crate) fn hold(&mut self, bytes: &[u8]) -> &[u8] {
-        let start = self.put(bytes);
-        let start = usize::try_from(start).expect("an address");
-        // SAFETY: `put` made these bytes, and nothing changes them while `self` is borrowed.
-        unsafe { std::slice::from_raw_parts(std::ptr::with_exposed_provenance(start), bytes.len()) }
+    /// What stands in a block by now.
+    pub(crate) fn look(&self, address: u64, length: usize) -> Vec<u8> {
+        let start = usize::try_from(address).expect("an address");
+        let start: *const u8 = std::ptr::with_exposed_provenance(start);
+        let mut bytes = vec![0; length];
+        // SAFETY: `put` made these bytes, and no call that could write them is under way.
+        unsafe { start.copy_to_nonoverlapping(bytes.as_mut_ptr(), length) };
+        bytes
     }
 }
 
@@ -76,7 +77,7 @@ impl Arena for Guarded {
         }
         // SAFETY: within the reservation.
         let start = unsafe { self.base.byte_add(end - bytes.len()) };
-        // SAFETY: made writable above, and only the kernel reads it, while a call of ours is under way.
+        // SAFETY: made writable above, and only the kernel uses it, while a call of ours is under way.
         unsafe { start.cast::<u8>().copy_from_nonoverlapping(NonNull::from(bytes).cast(), bytes.len()) };
         self.used += 1;
         start.as_ptr().expose_provenance() as u64

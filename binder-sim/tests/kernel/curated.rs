@@ -29,7 +29,7 @@ pub(crate) fn run() -> bool {
     for (name, mut recorded) in all() {
         // Before it runs: if the machine hangs or breaks, this is the last word.
         println!("{name}");
-        let seen = stage::run(&recorded.script);
+        let seen = stage::run(&recorded.script, &kernel);
         if bless {
             let folder = env::var("RESULTS").expect("a folder for what was seen");
             recorded.seen.clear();

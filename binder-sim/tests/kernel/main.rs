@@ -19,6 +19,7 @@ mod files;
 mod generator;
 #[path = "../support/guest.rs"]
 mod guest;
+mod ioctl;
 mod random;
 mod reply;
 mod settle;

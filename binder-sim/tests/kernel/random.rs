@@ -6,8 +6,10 @@
 use crate::generator::generate;
 use crate::guest::world_like;
 use crate::stage;
+use binder_sim::driver::Device;
+use binder_sim::protocol::Ioctl;
 use binder_sim::script::{Run, Script};
-use binder_sim::world::World;
+use binder_sim::world::{Caller, World};
 use std::env;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -23,7 +25,7 @@ pub(crate) fn run() -> bool {
         |name: &str, default: u64| env::var(name).map_or(default, |text| text.parse().expect("a number"));
     let (cases, seed) = (number("CASES", 200), number("SEED", 1));
     let kernel = env::var("REAL_KERNEL").expect("who runs this says which kernel it is");
-    let (mut differences, mut open) = (0, 0);
+    let (mut differences, mut open, mut unasked) = (0, 0, 0);
     for seed in seed..seed + cases {
         // Before it runs: if the machine hangs or breaks, this is the last word.
         println!("random {seed}");
@@ -40,6 +42,10 @@ pub(crate) fn run() -> bool {
                 );
                 show(&script, &there, &here);
                 differences += 1;
+            }
+            Compared::Unasked => {
+                println!("SEED={seed} is not asked: the device would have a manager for ever");
+                unasked += 1;
             }
             Compared::Different(there, here) => {
                 println!("SEED={seed} differs on {kernel}:");
@@ -58,7 +64,8 @@ pub(crate) fn run() -> bool {
         }
     }
     println!(
-        "{kernel}: {cases} random scripts from seed {seed}: {differences} differences, {open} left open"
+        "{kernel}: {cases} random scripts from seed {seed}: {differences} differences, {open} left open, \
+         {unasked} not asked"
     );
     differences == 0
 }
@@ -73,6 +80,9 @@ enum Compared {
     /// The real driver answers in more than one way, and one of them is the simulated driver's: threads
     /// that run at the same time can come to the same list in any order, and a kernel leaves open in which.
     Open,
+    /// It was not asked of the real driver: opens that hold each other for ever, in messages that nobody can read
+    /// any more, would leave the device with a manager, and the machine of no use for what comes next.
+    Unasked,
     /// They saw different things, the real driver always the same.
     Different(SeenBy, SeenBy),
     /// The real driver answers in more than one way, and none of them is the simulated driver's.
@@ -81,16 +91,23 @@ enum Compared {
 
 /// Runs a script on both sides.
 fn compare(script: &Script, kernel: &str) -> Compared {
-    let check = |world: &mut World| world.check().expect("every invariant holds");
+    let mut is_stuck = false;
+    let check = |number, world: &mut World| {
+        world.check().expect("every invariant holds");
+        is_stuck |= number > script.steps.len() && has_manager(world);
+    };
     let play = || Run::new(script, world_like(kernel)).play(check);
     // A broken invariant is a difference too; what is broken stands on standard error.
     let here = catch_unwind(AssertUnwindSafe(play));
     let here = here.unwrap_or_else(|_| vec![vec!["panicked".into()]; script.steps.len()]);
-    let there = stage::run(script);
+    if is_stuck {
+        return Compared::Unasked;
+    }
+    let there = stage::run(script, kernel);
     if here == there {
         return Compared::Same;
     }
-    let again: Vec<SeenBy> = (0..AGAIN).map(|_| stage::run(script)).collect();
+    let again: Vec<SeenBy> = (0..AGAIN).map(|_| stage::run(script, kernel)).collect();
     if again.contains(&here) {
         return Compared::Open;
     }
@@ -98,6 +115,15 @@ fn compare(script: &Script, kernel: &str) -> Compared {
         None => Compared::Different(there, here),
         Some(_) => Compared::Unclear(there, here),
     }
+}
+
+/// Whether a device has a manager, now that everybody has gone.
+fn has_manager(world: &mut World) -> bool {
+    let next = world.spawn("next");
+    Device::ALL.into_iter().any(|device| {
+        let fd = world.open_device_of(next, device).expect("a free number");
+        world.ioctl(Caller { pid: next, tid: next.raw(), fd }, Ioctl::SetContextMgr).is_err()
+    })
 }
 
 /// Shows a script with what was seen, and where the simulated driver saw something else, that too.

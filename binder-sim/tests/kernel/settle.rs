@@ -8,7 +8,7 @@ use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
-/// What the driver says of itself.
+/// Where the driver says things of itself.
 const DEBUGFS: &str = "/sys/kernel/debug/binder";
 
 /// The number of ioctl(2) among the system calls, as /proc shows it.
@@ -55,22 +55,48 @@ fn text(file: &File) -> Option<String> {
     String::from_utf8(bytes[..length].to_vec()).ok()
 }
 
+/// An open of the device.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Open {
+    /// Whose: the name of an actor.
+    pub(crate) actor: String,
+    /// How many threads have used it.
+    pub(crate) threads: usize,
+    /// How many of them have to return from their next read.
+    pub(crate) told: usize,
+}
+
 /// How many opens the driver has: it forgets one when its release, which comes later than the last close,
 /// is over.
-pub(crate) fn opens() -> usize {
-    let stats = fs::read_to_string(format!("{DEBUGFS}/stats")).expect("debugfs is mounted");
+pub(crate) fn count_opens() -> usize {
+    let stats = debugfs("stats");
     let line = stats.lines().find_map(|line| line.strip_prefix("proc: active "));
     line.and_then(|rest| rest.split(' ').next()?.parse().ok()).unwrap_or(0)
 }
 
-/// The threads of a process that the driver knows, each with whether it has to return from its next read.
-pub(crate) fn need_return(pid: i32) -> Vec<(i32, bool)> {
-    let text = fs::read_to_string(format!("{DEBUGFS}/proc/{pid}")).unwrap_or_default();
-    let thread = |line: &str| {
-        let (tid, rest) = line.trim_start().strip_prefix("thread ")?.split_once(':')?;
-        Some((tid.parse().ok()?, rest.contains("need_return 1")))
-    };
-    text.lines().filter_map(thread).collect()
+/// The opens of these processes, in order.
+pub(crate) fn opens(pids: &[(u32, String)]) -> Vec<Open> {
+    let mut opens: Vec<Open> = Vec::new();
+    // Whether the lines are of one of them.
+    let mut is_ours = false;
+    for line in debugfs("state").lines() {
+        if let Some(pid) = line.strip_prefix("proc ") {
+            let actor = pids.iter().find(|(known, _)| pid.parse() == Ok(*known));
+            is_ours = actor.is_some();
+            opens.extend(actor.map(|(_, name)| Open { actor: name.clone(), threads: 0, told: 0 }));
+        }
+        if let (true, true, Some(open)) = (is_ours, line.starts_with("  thread "), opens.last_mut()) {
+            open.threads += 1;
+            open.told += usize::from(line.contains("need_return 1"));
+        }
+    }
+    opens.sort();
+    opens
+}
+
+/// What the driver says of itself.
+fn debugfs(file: &str) -> String {
+    fs::read_to_string(format!("{DEBUGFS}/{file}")).expect("debugfs is mounted")
 }
 
 /// Makes every run begin on the same machine: the driver remembers the uid of a device's first manager for
@@ -86,7 +112,7 @@ pub(crate) fn prepare() {
         let client = Client::open(path.as_ref()).expect("a device");
         client.set_context_mgr().expect("the first manager");
     }
-    while opens() > 0 {
+    while count_opens() > 0 {
         std::thread::yield_now();
     }
 }

@@ -6,7 +6,7 @@ mod release;
 use crate::actor::{Given, play};
 use crate::files::{File, is_held, make_files, named};
 use crate::reply::{Exchange, Hello, Order, Reply, receive, send};
-use crate::settle::Watched;
+use crate::settle::{Watched, count_opens};
 use binder_sim::driver::Read;
 use binder_sim::protocol::{Answer, FrozenInfo, Return};
 use binder_sim::script::{Action, Names, Script, Seen, Step, Symbols};
@@ -16,7 +16,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::waitpid;
 use nix::unistd::{ForkResult, Pid};
-use release::{Open, PATIENCE};
+use release::{PATIENCE, State, expected};
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
@@ -26,8 +26,6 @@ use std::time::Duration;
 struct Thread {
     /// The way to it.
     stream: UnixStream,
-    /// Its tid.
-    tid: i32,
     /// What /proc says of it.
     watched: Watched,
     /// The step (from 1) that it is in.
@@ -43,8 +41,6 @@ struct Process {
     pid: Option<Pid>,
     /// Its threads.
     threads: Vec<Thread>,
-    /// Its opens.
-    opens: Vec<Open>,
 }
 
 /// How long to listen, in milliseconds, before looking whether a thread sleeps: nothing is known from it,
@@ -68,22 +64,27 @@ pub(crate) struct Stage<'a> {
     seen: Vec<Vec<String>>,
     /// The step under way, from 1.
     now: usize,
+    /// What the driver is to have after each step.
+    expected: Vec<State>,
+    /// How many opens there were before: of earlier scripts, held by each other for ever.
+    before: usize,
 }
 
 /// Runs a script; gives what every step saw.
-pub(crate) fn run(script: &Script) -> Vec<Vec<String>> {
-    let mut stage = Stage::new(script);
+pub(crate) fn run(script: &Script, kernel: &str) -> Vec<Vec<String>> {
+    let mut stage = Stage::new(script, kernel);
     for number in 1..=script.steps.len() {
         stage.now = number;
         stage.step(&script.steps[number - 1]);
         stage.settle();
+        stage.await_driver();
     }
     stage.end()
 }
 
 impl<'a> Stage<'a> {
     /// Forks the actors.
-    fn new(script: &'a Script) -> Stage<'a> {
+    fn new(script: &'a Script, kernel: &str) -> Stage<'a> {
         let (files, mut writers) = make_files(script);
         let mut stage = Stage {
             script,
@@ -93,6 +94,8 @@ impl<'a> Stage<'a> {
             symbols: Symbols::new(script.actors.len()),
             seen: vec![Vec::new(); script.steps.len()],
             now: 0,
+            expected: expected(script, kernel),
+            before: count_opens(),
         };
         for (number, actor) in script.actors.iter().enumerate() {
             let threads = script
@@ -125,10 +128,10 @@ impl<'a> Stage<'a> {
                     for mut stream in ours {
                         let Hello { tid } = receive(&mut stream).expect("the actor begins");
                         let watched = Watched::new(child.as_raw(), tid).expect("the actor is alive");
-                        threads.push(Thread { stream, tid, watched, step: None, took: None });
+                        threads.push(Thread { stream, watched, step: None, took: None });
                     }
                     stage.pids.push((child.as_raw().cast_unsigned(), actor.name.clone()));
-                    stage.processes.push(Process { pid: Some(child), threads, opens: Vec::new() });
+                    stage.processes.push(Process { pid: Some(child), threads });
                 }
             }
         }
@@ -161,7 +164,6 @@ impl<'a> Stage<'a> {
             return;
         }
         self.ask(&step);
-        self.await_release(&step);
     }
 
     /// If another thread of the process waits, does the writing of a step that writes and reads by itself,
@@ -309,8 +311,6 @@ impl<'a> Stage<'a> {
                 self.say(step, Seen::new("killed"));
             }
         }
-        self.processes[actor].opens.clear();
-        self.await_opens();
         self.say(self.now, Seen::new("ok"));
     }
 
@@ -363,8 +363,11 @@ impl<'a> Stage<'a> {
                 self.kill(actor);
             }
         }
+        self.seen = seen;
+        self.now += 1;
+        self.await_driver();
         // What was in flight is released with the processes: a file that anybody still has is a leak.
-        let mut seen = seen;
+        let mut seen = std::mem::take(&mut self.seen);
         let names: Vec<String> = self.files.iter().map(|file| file.name.clone()).collect();
         for name in names {
             if is_held(&self.files, &name, PATIENCE) {

@@ -21,8 +21,11 @@ fn busy() -> (Driver<&'static str>, ProcessId, ProcessId) {
     };
     let [server, client] = [join(1), join(2)];
     let flags = ObjectFlags::ACCEPTS_FDS;
-    driver
-        .handle(Input::Ioctl { thread: server, ioctl: Ioctl::SetContextMgrExt { ptr: 0, cookie: 0, flags } });
+    driver.handle(Input::Ioctl {
+        thread: server,
+        euid: 0,
+        ioctl: Ioctl::SetContextMgrExt { ptr: 0, cookie: 0, flags },
+    });
     let objects = [Object::binder(0x500, ObjectFlags::NONE), Object::fd(3)];
     let call = TransactionData::new(0, 1, Payload::objects(objects)).flags(TransactionFlags::ONE_WAY);
     let write = vec![Command::Transaction(call), Command::IncRefs(0)];

@@ -1,12 +1,12 @@
 //! `ioctl(BINDER_WRITE_READ)` of a script, by way of the kernel's bytes, and what comes of it.
 
 use super::{Run, Seen};
-use crate::driver::{ProcessId, Read, ThreadId, WriteRead};
+use crate::driver::{Read, ThreadId, WriteRead};
 use crate::errno::Errno;
 use crate::error::Error;
 use crate::protocol::{Command, Return};
+use crate::script::Say;
 use crate::script::encode::Encoded;
-use crate::script::{Say, Step};
 use crate::wire::{self, Blocks};
 use crate::world::Caller;
 use alloc::string::ToString;
@@ -17,12 +17,25 @@ use alloc::vec::Vec;
 pub(super) struct Waiting {
     /// Whose.
     pub(super) actor: usize,
+    /// The place of the open among the actor's own, if it is one of them.
+    place: Option<usize>,
     /// Which.
     pub(super) thread: ThreadId,
     /// The line of the transcript that waits to be filled.
     pub(super) line: usize,
-    /// The bytes that it wrote, and those that were taken, if that is known already.
-    written: (usize, Option<usize>),
+    /// What it wrote.
+    written: Written,
+}
+
+/// The bytes that a step writes.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Written {
+    /// How many there are.
+    size: usize,
+    /// How many of them are said to have been taken before.
+    consumed: usize,
+    /// How many were taken in all, if that is known already.
+    taken: Option<usize>,
 }
 
 impl Run<'_> {
@@ -33,19 +46,17 @@ impl Run<'_> {
     /// which of its threads takes it.
     pub(super) fn write_read(
         &mut self,
-        step: &Step,
+        (actor, place): (usize, Option<usize>),
         caller: Caller,
         write: &[Say],
         read: Read,
         line: usize,
     ) -> Result<Seen, Error> {
-        let actor = step.actor;
         let mut memory = Blocks::default();
-        let open = self.world.open_at_fd(caller.pid, caller.fd);
-        let base = open.and_then(|open| self.base(actor, open));
-        let Encoded { bytes } = Encoded::new(write, base.unwrap_or(0), &mut memory);
-        let mut commands = wire::decode(&bytes, &memory);
-        let mut written = (bytes.len(), None);
+        let base = self.base(actor, place);
+        let Encoded { bytes, consumed } = Encoded::new(write, base.unwrap_or(0), &mut memory);
+        let mut commands = wire::decode(&bytes[consumed.min(bytes.len())..], &memory);
+        let mut written = Written { size: bytes.len(), consumed, taken: None };
         if self.is_patient
             && read.size > 0
             && !write.is_empty()
@@ -56,53 +67,52 @@ impl Run<'_> {
                 if first.error.is_some() {
                     return Ok(self.saw((actor, base), line, written, first));
                 }
-                written.1 = Some(first.write_consumed);
+                written.taken = Some(consumed + first.write_consumed);
             }
             while self.world.ready() > 0 {
                 self.wake(0);
             }
         }
-        self.exchange(actor, caller, commands, read, (line, written))
+        self.exchange((actor, place), caller, commands, read, (line, written))
     }
 
     /// Commands and a read, in one call.
     fn exchange(
         &mut self,
-        actor: usize,
+        (actor, place): (usize, Option<usize>),
         caller: Caller,
         commands: Vec<Command>,
         read: Read,
-        (line, written): (usize, (usize, Option<usize>)),
+        (line, written): (usize, Written),
     ) -> Result<Seen, Error> {
-        let open = self.world.open_at_fd(caller.pid, caller.fd);
-        let base = open.and_then(|open| self.base(actor, open));
+        let base = self.base(actor, place);
         match self.world.write_read_by(caller, commands, read)? {
             Some(result) => Ok(self.saw((actor, base), line, written, result)),
-            None => self.wait(actor, caller, line, written),
+            None => self.wait((actor, place), caller, line, written),
         }
     }
 
     /// The thread waits.
     pub(super) fn wait(
         &mut self,
-        actor: usize,
+        (actor, place): (usize, Option<usize>),
         caller: Caller,
         line: usize,
-        written: (usize, Option<usize>),
+        written: Written,
     ) -> Result<Seen, Error> {
         let process = self.world.open_at_fd(caller.pid, caller.fd);
         let Some(process) = process else { return Ok(Seen::new(Errno::EBADF.to_string())) };
         let thread = ThreadId { process, tid: caller.tid };
-        self.waiting.push(Waiting { actor, thread, line, written });
+        self.waiting.push(Waiting { actor, place, thread, line, written });
         Ok(Seen::new("waits"))
     }
 
     /// Fills the lines of threads that waited and have returned.
     pub(super) fn collect(&mut self) {
         for waiting in core::mem::take(&mut self.waiting) {
-            let Waiting { actor, thread, line, written } = waiting;
+            let Waiting { actor, place, thread, line, written } = waiting;
             let returned = self.world.take_returned_of_thread(thread);
-            let base = self.base(actor, thread.process);
+            let base = self.base(actor, place);
             let saw = returned.map(|result| self.saw((actor, base), line, written, result)).or_else(|| {
                 Some(match self.world.take_answer_of_thread(thread)? {
                     Ok(answer) => Seen::answer(&answer, &self.names(actor, base)),
@@ -125,7 +135,7 @@ impl Run<'_> {
         &mut self,
         (actor, base): (usize, Option<u64>),
         line: usize,
-        (written, taken): (usize, Option<usize>),
+        Written { size, consumed, taken }: Written,
         mut result: WriteRead,
     ) -> Seen {
         let step = self.transcript.lines[line].step;
@@ -139,12 +149,12 @@ impl Run<'_> {
             }
         }
         let errno = result.error.map(|errno| errno.to_string());
-        let taken = taken.unwrap_or(result.write_consumed);
-        Seen::write_read(errno, taken, written, &result.returns, &self.names(actor, base))
+        let taken = taken.unwrap_or(consumed + result.write_consumed);
+        Seen::write_read(errno, taken, size, &result.returns, &self.names(actor, base))
     }
 
     /// Where an open of an actor is mapped.
-    pub(super) fn base(&self, actor: usize, open: ProcessId) -> Option<u64> {
-        self.opens[actor].1.iter().find(|known| known.id == open)?.base
+    fn base(&self, actor: usize, place: Option<usize>) -> Option<u64> {
+        self.opens[actor].1.get(place?)?.base
     }
 }

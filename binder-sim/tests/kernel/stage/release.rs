@@ -1,123 +1,70 @@
 //! What the driver does by itself after a close: a release, or a flush, awaited by what can be seen of it.
+//!
+//! What is to be seen in the end is what the simulated driver says: whose number, mapping or message is the last
+//! that holds an open, nobody outside a driver can know. A simulated driver that is wrong about it is waited for in
+//! vain, and that is a difference like any other.
 
 use super::Stage;
-use crate::settle::{need_return, opens};
-use binder_sim::script::{Action, Step};
-use std::collections::BTreeSet;
+use crate::guest::world_like;
+use crate::settle::{Open, count_opens, opens};
+use binder_sim::script::{Run, Script};
+use binder_sim::world::World;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
 /// How long the machine may take for what it does by itself: not waited for when all goes well.
-pub(super) const PATIENCE: Duration = Duration::from_secs(20);
+pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 
-/// What an actor has open of the device.
-#[derive(Debug, Default)]
-pub(super) struct Open {
-    /// Its numbers.
-    pub(super) fds: BTreeSet<u32>,
-    /// Whether it is mapped.
-    pub(super) mapped: bool,
+/// What the driver has, when it has nothing left to do.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(super) struct State {
+    /// The opens.
+    opens: Vec<Open>,
+    /// How many released ones are still counted: whoever waits to freeze one holds what is left of it.
+    lingering: usize,
+}
+
+/// What the driver has after each step, and at the end, when all actors have ended.
+pub(super) fn expected(script: &Script, kernel: &str) -> Vec<State> {
+    let mut all = vec![State::default(); script.steps.len() + 1];
+    let look = |number: usize, world: &mut World| {
+        let open = |(pid, threads): (u32, Vec<(u32, bool)>)| {
+            // The actors are the first processes of the world.
+            let actor = script
+                .actors
+                .iter()
+                .position(|actor| world.pid(&actor.name).is_some_and(|p| p.raw() == pid))?;
+            let told = threads.iter().filter(|(_, told)| *told).count();
+            Some(Open { actor: script.actors[actor].name.clone(), threads: threads.len(), told })
+        };
+        let mut opens: Vec<Open> = world.driver().opens().filter_map(open).collect();
+        opens.sort();
+        all[number - 1] = State { opens, lingering: world.driver().lingering() };
+    };
+    // Whoever compares finds out that it panics.
+    drop(catch_unwind(AssertUnwindSafe(|| Run::new(script, world_like(kernel)).play(look))));
+    all
 }
 
 impl Stage<'_> {
-    /// Waits until the driver has released what nobody has open any more.
-    pub(super) fn await_opens(&mut self) {
-        let kept = |open: &&Open| !open.fds.is_empty() || open.mapped;
-        let held: usize =
-            self.processes.iter().map(|process| process.opens.iter().filter(kept).count()).sum();
-        let expected = held + self.dead_to_be_frozen();
-        let begin = Instant::now();
-        while opens() > expected {
-            // A thread that is still in a call holds the device open until it is back.
-            self.settle();
-            if begin.elapsed() > PATIENCE {
-                return self.seen[self.now - 1].push("the release never came".into());
-            }
-        }
-    }
-
-    /// How many dead actors somebody still waits to freeze: he holds what the driver has of them.
-    fn dead_to_be_frozen(&self) -> usize {
-        let steps =
-            self.processes.iter().flat_map(|process| &process.threads).filter_map(|thread| thread.step);
-        let targets: BTreeSet<&String> = steps
-            .filter_map(|step| match &self.script.steps[step - 1].action {
-                Action::Freeze { actor, .. } => Some(actor),
-                _ => None,
-            })
-            .collect();
-        let is_dead = |name: &&String| {
-            let place = self.script.actors.iter().position(|actor| actor.name == **name);
-            place.is_some_and(|place| self.processes[place].pid.is_none())
-        };
-        targets.into_iter().filter(is_dead).count()
-    }
-
-    /// After a close: waits for what the driver does of it by itself.
-    pub(super) fn await_release(&mut self, step: &Step) {
-        let succeeded =
-            self.seen[self.now - 1].first().is_some_and(|seen| seen == "ok" || seen.starts_with("fd "));
-        if !succeeded {
-            return;
-        }
-        let opens = &mut self.processes[step.actor].opens;
-        let place = |opens: &[Open]| match step.device {
-            Some(fd) => opens.iter().position(|open| open.fds.contains(&fd)),
-            None => opens.iter().position(|open| !open.fds.is_empty() || open.mapped),
-        };
-        let fd = || self.seen[self.now - 1][0].trim_start_matches("fd ").parse().expect("a number");
-        match &step.action {
-            Action::OpenDevice(_) => opens.push(Open { fds: BTreeSet::from([fd()]), mapped: false }),
-            Action::Dup(from) => {
-                let fd = fd();
-                if let Some(open) = opens.iter_mut().find(|open| open.fds.contains(from)) {
-                    open.fds.insert(fd);
-                }
-            }
-            Action::Mmap { .. } => {
-                if let Some(place) = place(opens) {
-                    opens[place].mapped = true;
-                }
-            }
-            Action::Munmap => {
-                if let Some(place) = place(opens) {
-                    opens[place].mapped = false;
-                    self.await_opens();
-                }
-            }
-            Action::Close(fd) => {
-                if let Some(open) = opens.iter_mut().find(|open| open.fds.contains(fd)) {
-                    open.fds.remove(fd);
-                    if open.fds.is_empty() && !open.mapped {
-                        self.await_opens();
-                    } else {
-                        self.await_flush(step.actor);
-                    }
-                }
-            }
-            _ => {}
-        }
-    }
-
-    /// Waits until the driver has told every thread of a process to come back once.
-    fn await_flush(&mut self, actor: usize) {
-        let pid = self.processes[actor].pid.expect("alive").as_raw();
-        let mut back: BTreeSet<i32> = BTreeSet::new();
+    /// Waits until the driver has done what a step leaves it to do.
+    pub(super) fn await_driver(&mut self) {
         let begin = Instant::now();
         loop {
-            let waiting = |stage: &Self| -> BTreeSet<i32> {
-                let threads = stage.processes[actor].threads.iter();
-                threads.filter(|thread| thread.step.is_some()).map(|thread| thread.tid).collect()
-            };
-            let before = waiting(self);
-            let told = need_return(pid);
-            self.settle();
-            back.extend(before.difference(&waiting(self)));
-            if told.iter().all(|(tid, told)| *told || back.contains(tid)) {
+            let is = opens(&self.pids);
+            let Some(expected) = self.expected.get(self.now - 1) else { return };
+            let count = expected.opens.len() + expected.lingering;
+            if is == expected.opens && count_opens() == self.before + count {
                 return;
             }
             if begin.elapsed() > PATIENCE {
-                return self.seen[self.now - 1].push("the flush never came".into());
+                let text = format!("the driver has {is:?}, and not {expected:?}");
+                self.seen[(self.now - 1).min(self.script.steps.len() - 1)].push(text);
+                // The two have parted: there is nothing to wait for any more.
+                return self.expected.clear();
             }
+            // A thread that is still in a call holds the device open until it is back.
+            self.settle();
         }
     }
 }

@@ -4,7 +4,9 @@
 //! each a few steps in their order, shuffled into one another. So much of what happens is what a program
 //! would do, and it happens while something else is under way.
 
+mod devices;
 mod payload;
+mod read;
 
 use binder_sim::script::Script;
 
@@ -13,7 +15,9 @@ const NAMES: [&str; 4] = ["ann", "bob", "cid", "dot"];
 
 /// Makes one script.
 pub(crate) fn generate(seed: u64) -> Script {
-    let mut generator = Generator { state: seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1, actors: 2 };
+    let state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+    let mut generator =
+        Generator { state, actors: 2, has_devices: seed.is_multiple_of(4), has_faults: seed % 4 == 1 };
     for _ in 0..4 {
         generator.next();
     }
@@ -29,6 +33,10 @@ struct Generator {
     state: u64,
     /// How many actors there are.
     actors: usize,
+    /// Whether actors have the device open more than once, and send their opens to each other.
+    has_devices: bool,
+    /// Whether memory for what is read ends early, or is said to have been used already.
+    has_faults: bool,
 }
 
 impl Generator {
@@ -90,6 +98,9 @@ impl Generator {
                 steps.push(format!("{name}{thread}: {looper}"));
             }
         }
+        if self.has_devices {
+            steps.extend(self.second_opens());
+        }
         let mut episodes: Vec<Vec<String>> = (0..2 + self.below(6)).map(|_| self.episode()).collect();
         while !episodes.is_empty() {
             let place = self.below(episodes.len());
@@ -114,7 +125,12 @@ impl Generator {
     /// One of its threads.
     fn thread_of(&mut self, actor: &str) -> String {
         let thread = self.pick(&["", "", "", ".1", ".1", ".2"]);
-        format!("{actor}{thread}")
+        let device = if self.has_devices {
+            self.pick(&["", "", "", "", "", "", "@7", "@7", "@7", "@8", "@8", "@9", "@3"])
+        } else {
+            ""
+        };
+        format!("{actor}{thread}{device}")
     }
 
     /// Any thread of any actor.
@@ -123,18 +139,11 @@ impl Generator {
         self.thread_of(actor)
     }
 
-    /// How to read after writing.
-    fn read(&mut self) -> String {
-        match self.below(10) {
-            0..6 => "; read now".into(),
-            6..8 => "; read".into(),
-            8 => String::new(),
-            _ => format!("; read {} now", self.below(140).max(4)),
-        }
-    }
-
     /// A few steps that belong together.
     fn episode(&mut self) -> Vec<String> {
+        if self.has_devices && self.chance(40) {
+            return self.hand_over();
+        }
         match self.below(20) {
             0..5 => self.call(),
             5..8 => self.one_way(),
@@ -159,7 +168,8 @@ impl Generator {
             steps.push(format!("{server}: read"));
         }
         steps.push(format!("{caller}: transaction {target}{flags}{sent}{read}"));
-        steps.push(format!("{server}: read now"));
+        let memory = self.memory();
+        steps.push(format!("{server}: read now{memory}"));
         if self.chance(30) {
             steps.push(format!("{caller}: get_extended_error"));
         }
@@ -170,7 +180,8 @@ impl Generator {
             let flags = self.pick(&["", "", "", " flags 0x8", " flags 0x20"]);
             steps.push(format!("{server}: {keep}{free}reply{flags}{sent}{read}"));
         }
-        steps.push(format!("{caller}: read now"));
+        let memory = self.memory();
+        steps.push(format!("{caller}: read now{memory}"));
         if self.chance(60) {
             let keep = self.keep();
             steps.push(format!("{caller}: {keep}free_buffer last"));
@@ -199,7 +210,8 @@ impl Generator {
             let flags = self.pick(&["0x1", "0x1", "0x1", "0x11", "0x41", "0x21"]);
             steps.push(format!("{sender}: transaction {target} code 7 flags {flags}{sent}{read}"));
         }
-        steps.push(format!("{receiver}: read now"));
+        let memory = self.memory();
+        steps.push(format!("{receiver}: read now{memory}"));
         if self.chance(70) {
             let keep = self.keep();
             steps.push(format!("{receiver}: {keep}free_buffer last; read now"));
@@ -257,7 +269,8 @@ impl Generator {
             let cookie = self.pick(&["0xd1", "0xd2"]);
             steps.push(format!("{thread}: clear_death {handle} cookie {cookie}; read now"));
         }
-        steps.push(format!("{thread}: read now"));
+        let memory = self.memory();
+        steps.push(format!("{thread}: read now{memory}"));
         if self.chance(60) {
             steps.push(format!("{thread}: dead_binder_done {cookie}; read now"));
         }
@@ -300,6 +313,11 @@ impl Generator {
         for _ in 0..1 + self.below(3) {
             let thread = self.thread();
             let (fd, limit) = (4 + self.below(6), 4 + self.below(8));
+            if self.has_devices && self.chance(50) {
+                let step = self.device_step();
+                steps.push(format!("{}.2{step}", self.actor()));
+                continue;
+            }
             steps.push(match self.below(4) {
                 0 => format!("{thread}: close {fd}"),
                 1 => format!("{thread}: dup {}", 4 + fd % 3),
@@ -339,12 +357,21 @@ impl Generator {
         ]);
         let behind: String = (0..self.below(20)).map(|_| format!("{:02x}", self.below(4))).collect();
         let before = self.maybe(50, "increfs 0; ");
-        vec![format!("{thread}: {before}raw {word}{behind}; read now")]
+        let consumed = if self.has_faults {
+            self.pick(&["", "consumed 8; ", "consumed 4; ", "consumed 40; "])
+        } else {
+            ""
+        };
+        vec![format!("{thread}: {before}{consumed}raw {word}{behind}; read now")]
     }
 
     /// Somebody goes.
     fn end(&mut self) -> Vec<String> {
         let actor = self.actor();
+        if self.has_devices && self.chance(50) {
+            let device = self.device();
+            return vec![format!("{actor}.2: close {device}"), format!("{actor}.2@{device}: munmap")];
+        }
         match self.below(4) {
             0 | 1 => vec![format!("{actor}: exit")],
             2 => vec![format!("{actor}.2: munmap")],

@@ -23,7 +23,10 @@ impl Generator {
         }
         let mut room = 0;
         if self.chance(12) {
-            let (first, bad) = (4 + self.below(3), self.maybe(15, " 77"));
+            let (mut first, bad) = (4 + self.below(3), self.maybe(15, " 77"));
+            if self.has_devices && self.chance(15) {
+                first = 3;
+            }
             items.insert(0, "zeros 8".into());
             items.insert(1, format!("ptr ints {first} 5 6 4{bad}"));
             room += 24;
@@ -44,6 +47,9 @@ impl Generator {
 
     /// A piece of a payload.
     fn item(&mut self) -> String {
+        if self.has_devices && self.chance(15) {
+            return format!("fd {}", self.device());
+        }
         let weak = self.maybe(25, "weak_");
         match self.below(12) {
             0..3 => format!("fd {}", self.pick(&["4", "5", "6", "4", "5", "6", "77", "4294967295"])),
