@@ -60,7 +60,7 @@ impl Script {
     /// # Ok::<(), binder_sim::script::ParseError>(())
     /// ```
     pub fn play_as(&self, kernel: Profile) -> Vec<Vec<String>> {
-        Run::new(self, World::with_profile(kernel, Translation::Deferred)).play(|_| {})
+        Run::new(self, World::with_profile(kernel, Translation::Deferred)).play(|_, _| {})
     }
 
     /// The steps of which `seen` does not say what `recorded` says; both have an entry for each step.
