@@ -26,6 +26,10 @@ struct Call<'a> {
     memory: &'a [u8],
     /// The room for what is read.
     room: u8,
+    /// How much of it is said to be used.
+    consumed: u8,
+    /// Where the memory for it ends, if it does.
+    writable: Option<u8>,
     /// Another ioctl instead: its number.
     ioctl: Option<u8>,
 }
@@ -55,7 +59,9 @@ fuzz_target!(|input: (u8, Vec<Call<'_>>)| {
         match call.ioctl {
             Some(number) => drop(world.ioctl(caller, Ioctl::Unknown(number.into()))),
             None => {
-                let read = Read { size: call.room.into(), ..Read::NOW };
+                let (size, consumed) = (call.room.into(), call.consumed.into());
+                let writable = call.writable.map_or(usize::MAX, usize::from);
+                let read = Read { size, consumed, writable, nonblock: true };
                 drop(world.write_read_by(caller, decode(call.bytes, &memory), read));
             }
         }

@@ -116,12 +116,10 @@ impl<F: core::fmt::Debug> Driver<F> {
         (Return::DeadBinder(cookie), true)
     }
 
-    /// Nobody will read it, nobody will answer it. One that a handle still asks for stays with the handle.
+    /// Nobody will read it, nobody will answer it. It is one that was taken back: what a handle still asks for
+    /// lies in no list of a thread's, and goes before its process's lists, with the handle.
     pub(crate) fn release_death(&mut self, id: DeathId) {
-        match self.deaths[id].says {
-            Says::Dead => self.deaths[id].list = None,
-            Says::DeadThenCleared | Says::Cleared => drop(self.deaths.remove(id)),
-        }
+        self.deaths.remove(id);
     }
 
     /// The handle that asked for it is gone, and it goes without a word.

@@ -148,10 +148,8 @@ impl<F: core::fmt::Debug> Driver<F> {
 
     /// The buffer of a transaction that nobody will read stays where it is.
     pub(crate) fn lose_buffer(&mut self, id: TransactionId) {
-        let Some(&Transaction { to: Some(to), buffer: Some(buffer), .. }) = self.transactions.get(id) else {
-            return;
-        };
-        if let Some(buffer) = self.buffer_mut(to, buffer) {
+        let place = self.transactions.get(id).and_then(|unread| unread.to.zip(unread.buffer));
+        if let Some(buffer) = place.and_then(|(to, buffer)| self.buffer_mut(to, buffer)) {
             buffer.is_lost = true;
         }
     }

@@ -148,13 +148,9 @@ impl<F: core::fmt::Debug> Driver<F> {
         (Return::FrozenBinder { cookie, is_frozen }, true)
     }
 
-    /// Nobody will read it, nobody will answer it. One that a handle still asks for stays with the handle.
+    /// Nobody will read it, nobody will answer it. It is one that was taken back, as with a death's.
     pub(crate) fn release_freeze_notice(&mut self, id: NoticeId) {
-        if self.freeze_notices[id].cleared {
-            self.freeze_notices.remove(id);
-        } else {
-            self.freeze_notices[id].list = None;
-        }
+        self.freeze_notices.remove(id);
     }
 
     /// The handle that asked for it is gone, and it goes without a word.

@@ -52,14 +52,10 @@ pub struct HeldReader {
 }
 
 impl HeldReader {
-    /// The reading thread.
+    /// The reading thread. The numbers are for its own table and no other (`current->files`), which need not be
+    /// that of the process that opened the device.
     pub fn thread(&self) -> ThreadId {
         self.thread
-    }
-
-    /// Whose table it is: the reader's own, and no other (`current->files`).
-    pub fn table(&self) -> ProcessId {
-        self.thread.process
     }
 }
 

@@ -137,11 +137,6 @@ impl<F: core::fmt::Debug> Driver<F> {
         }
     }
 
-    /// Which kernel's it is.
-    pub fn profile(&self) -> Profile {
-        self.profile
-    }
-
     /// Who chooses the numbers.
     pub fn translation(&self) -> Translation {
         self.translation

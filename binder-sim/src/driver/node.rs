@@ -113,15 +113,10 @@ impl<F: core::fmt::Debug> Driver<F> {
 
     /// `binder_inc_node`: one more count; `sender` is the owner's thread that is sending the node right now.
     ///
-    /// A first strong count has to reach the owner: as work for the sender's thread. Without one, only a node
-    /// that is held already can be counted by a handle.
-    pub(crate) fn inc_node(
-        &mut self,
-        id: NodeId,
-        strong: bool,
-        internal: bool,
-        sender: Option<ThreadKey>,
-    ) -> Result<(), Errno> {
+    /// A first strong count has to reach the owner: as work for the sender's thread. A kernel refuses one that
+    /// comes without a sender, and nothing can bring it about: whoever counts a node that he was not sent holds it
+    /// already, or it is the manager's, which is held from the start.
+    pub(crate) fn inc_node(&mut self, id: NodeId, strong: bool, internal: bool, sender: Option<ThreadKey>) {
         let node = &mut self.nodes[id];
         if !strong {
             if !internal {
@@ -130,25 +125,13 @@ impl<F: core::fmt::Debug> Driver<F> {
             if let (false, None, Some(thread)) = (node.has_weak, node.work, sender) {
                 self.enqueue_node_work(id, List::Thread(thread));
             }
-            return Ok(());
+            return;
         }
-        if internal && sender.is_none() && node.internal_strong == 0 && !self.is_told_manager(id) {
-            return Err(Errno::EINVAL);
-        }
-        let node = &mut self.nodes[id];
         *if internal { &mut node.internal_strong } else { &mut node.local_strong } += 1;
         if let (false, Some(thread)) = (node.has_strong, sender) {
             self.dequeue_node_work(id);
             self.enqueue_node_work(id, List::Thread(thread));
         }
-        Ok(())
-    }
-
-    /// Whether it is a manager's node whose owner knows it held: the one that can be acquired from nothing.
-    fn is_told_manager(&self, id: NodeId) -> bool {
-        let node = &self.nodes[id];
-        let is_manager = |owner| self.contexts[self.processes[owner].device as usize].manager == Some(id);
-        node.has_strong && node.owner.is_some_and(is_manager)
     }
 
     /// `binder_dec_node`: one count less; the owner is told when it was the last, the node goes when nobody

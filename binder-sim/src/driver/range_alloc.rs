@@ -230,35 +230,29 @@ impl<T> RangeAlloc<T> {
         let (mut free, mut taken) = (0, 0);
         while at != NONE {
             let block = &self.blocks[at as usize];
-            if block.start != end || block.before != before {
-                return Err("blocks leave a gap or overlap");
-            }
+            unless(block.start == end && block.before == before, "blocks leave a gap or overlap")?;
             let is_free = block.taken.is_none();
-            if was_free && is_free {
-                return Err("two free blocks touch");
-            }
+            unless(!(was_free && is_free), "two free blocks touch")?;
             let listed = if is_free {
                 self.free.contains(&(block.size, block.start, at)) != (at == self.tail)
             } else {
                 self.find(block.start) == Some(BlockId(at))
             };
-            if !listed {
-                return Err("a block is not listed as what it is");
-            }
+            unless(listed, "a block is not listed as what it is")?;
             (free, taken) = (free + usize::from(is_free), taken + usize::from(!is_free));
             (end, was_free, before, at) = (end + block.size, is_free, at, block.behind);
         }
         let tail = usize::from(self.is_free(self.tail));
-        if before != self.tail || end != self.size {
-            return Err("blocks do not cover the mapping");
-        }
+        unless(before == self.tail && end == self.size, "blocks do not cover the mapping")?;
         let noted = self.by_start.iter().flatten().flat_map(|piece| piece.iter());
         let noted = noted.filter(|&&place| place != NONE).count();
-        if (free, taken) != (self.free.len() + tail, noted) {
-            return Err("something is listed that is no block");
-        }
-        Ok(())
+        unless((free, taken) == (self.free.len() + tail, noted), "something is listed that is no block")
     }
+}
+
+/// An error unless it `holds`.
+fn unless(holds: bool, broken: &'static str) -> Result<(), &'static str> {
+    if holds { Ok(()) } else { Err(broken) }
 }
 
 /// Which piece of the table an offset belongs to, and where in it; none if no block begins there.
@@ -288,6 +282,29 @@ mod tests {
         }
         assert_eq!(alloc.free_bytes(), 800);
         assert_eq!(alloc.alloc(800, ()).map(|id| alloc.place(id)), Some((0, 800)), "one piece again");
+    }
+
+    #[test]
+    fn what_does_not_hold_is_found() {
+        type Breaks = fn(&mut RangeAlloc<()>);
+        let table: [(&str, Breaks); 5] = [
+            ("gap or overlap", |alloc| alloc.blocks[1].start += 8),
+            ("two free blocks touch", |alloc| alloc.blocks[1].taken = None),
+            ("not listed as what it is", |alloc| alloc.free.clear()),
+            ("do not cover the mapping", |alloc| alloc.size += 8),
+            ("listed that is no block", |alloc| {
+                alloc.free.insert((8, 9, 9));
+            }),
+        ];
+        for (broken, breaks) in table {
+            let mut alloc = RangeAlloc::new(64);
+            let first = alloc.alloc(8, ()).expect("room");
+            alloc.alloc(8, ()).expect("room");
+            alloc.free(first);
+            alloc.check().expect("as it should be");
+            breaks(&mut alloc);
+            assert!(alloc.check().expect_err(broken).contains(broken), "{broken}");
+        }
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! The read part of an ioctl: work becomes returns (`binder_thread_read`).
 
+use super::allocation::Buffer;
 use super::install::{HeldReader, Install};
 use super::thread::{Call, Hold, ThreadKey, WriteRead};
 use super::transaction::TransactionId;
@@ -282,13 +283,12 @@ impl<F: core::fmt::Debug> Driver<F> {
             "fd fixups failed: the transaction is dropped".into()
         });
         self.cleanup_transaction(id, Refusal::FailedReply);
-        if let Some(taken) = taken {
-            let is_async = self.buffer_mut(process, taken).is_some_and(|buffer| buffer.is_async);
-            if let (true, Some(node)) = (is_async, node) {
-                self.next_async(node);
-            }
-            self.release_buffer(process, taken);
+        let is_async = |buffer: &mut Buffer| buffer.is_async;
+        let was_async = taken.and_then(|taken| self.buffer_mut(process, taken)).is_some_and(is_async);
+        if let (true, Some(node)) = (was_async, node) {
+            self.next_async(node);
         }
+        taken.into_iter().for_each(|taken| self.release_buffer(process, taken));
         if node.is_some() {
             return self.go_on_reading(key);
         }

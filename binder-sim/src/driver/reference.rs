@@ -114,7 +114,7 @@ impl<F: core::fmt::Debug> Driver<F> {
         node: NodeId,
         strong: bool,
         sender: Option<ThreadKey>,
-    ) -> Result<u32, Errno> {
+    ) -> u32 {
         let found = self.processes[process].refs.find(node);
         let handle = match found {
             Some(handle) => handle,
@@ -127,30 +127,20 @@ impl<F: core::fmt::Debug> Driver<F> {
                 self.processes[process].refs.insert(node, is_manager)
             }
         };
-        let counted = self.inc_ref(process, handle, strong, sender);
-        if counted.is_err() && found.is_none() {
-            self.remove_ref(process, handle);
-        }
-        counted.map(|()| handle)
+        self.inc_ref(process, handle, strong, sender);
+        handle
     }
 
-    /// `binder_inc_ref`: one more count; the first of its kind counts on the node.
-    pub(crate) fn inc_ref(
-        &mut self,
-        process: ProcessId,
-        handle: u32,
-        strong: bool,
-        sender: Option<ThreadKey>,
-    ) -> Result<(), Errno> {
-        let reference = *self.processes[process].refs.get(handle).ok_or(Errno::EINVAL)?;
-        let count = if strong { reference.strong } else { reference.weak };
-        if count == 0 {
-            self.inc_node(reference.node, strong, true, sender)?;
+    /// `binder_inc_ref`: one more count; the first of its kind counts on the node. Of a handle that is not held
+    /// there is nothing to count.
+    fn inc_ref(&mut self, process: ProcessId, handle: u32, strong: bool, sender: Option<ThreadKey>) {
+        let Some(reference) = self.processes[process].refs.get_mut(handle) else { return };
+        let count = if strong { &mut reference.strong } else { &mut reference.weak };
+        *count = count.saturating_add(1);
+        if *count == 1 {
+            let node = reference.node;
+            self.inc_node(node, strong, true, sender);
         }
-        if let Some(reference) = self.processes[process].refs.get_mut(handle) {
-            *if strong { &mut reference.strong } else { &mut reference.weak } = count.saturating_add(1);
-        }
-        Ok(())
     }
 
     /// `binder_dec_ref`: one count less; the handle goes when none is left. Nothing to take is ignored.
@@ -203,14 +193,10 @@ impl<F: core::fmt::Debug> Driver<F> {
             if self.nodes[manager].owner == Some(process) {
                 return Err(Errno::EINVAL);
             }
-            if self.inc_ref_for_node(process, manager, strong, None).is_ok() {
-                return Ok(());
-            }
-        }
-        if self.node_of(process, handle, strong).is_some() {
+            self.inc_ref_for_node(process, manager, strong, None);
+        } else if self.node_of(process, handle, strong).is_some() {
             if up {
-                // A count that the node refuses is ignored like an unknown handle.
-                let _ = self.inc_ref(process, handle, strong, None);
+                self.inc_ref(process, handle, strong, None);
             } else {
                 self.dec_ref(process, handle, strong);
             }

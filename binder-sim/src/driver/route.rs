@@ -36,6 +36,8 @@ impl<F: core::fmt::Debug> Driver<F> {
         self.threads[sender].stack = self.transactions[top].to_parent;
         let caller = self.transactions[top].from.ok_or((Some(top), Refused::caller_gone()))?;
         if self.threads[caller].stack != Some(top) {
+            // Not reached: what is above the call on its caller's stack was called, by way of others, by this
+            // thread, whose own stack would begin with that.
             return Err(out_of_turn);
         }
         let to = self.process_of(caller);

@@ -59,6 +59,7 @@ impl Scatter {
     pub(crate) fn translate_ptr(&mut self, objects: &mut [Placed], index: usize) -> Result<(), Errno> {
         let Object::Ptr { flags, buffer, length, parent, parent_offset, .. } = &mut objects[index].object
         else {
+            // Not reached: whoever calls has looked.
             return Err(Errno::EINVAL);
         };
         if *length > self.end.saturating_sub(self.free) {
@@ -86,6 +87,7 @@ impl Scatter {
         index: usize,
     ) -> Result<Option<u64>, Errno> {
         let Object::FdArray { num_fds, parent, parent_offset, .. } = objects[index].object else {
+            // Not reached: whoever calls has looked.
             return Err(Errno::EINVAL);
         };
         let (at, address, room) = self.parent(objects, index, parent, parent_offset)?;
@@ -183,6 +185,7 @@ pub(crate) fn number_descriptors(payload: &mut Payload, numbers: &[u32]) -> Vec<
                     *fd = numbers.next().unwrap_or(0);
                 }
                 let parent = usize::try_from(*parent).ok().and_then(|parent| before.get_mut(parent));
+                // It is a buffer, or the array would have been refused.
                 if let Some(Placed { object: Object::Ptr { data, .. }, .. }) = parent {
                     let bytes: Vec<u8> = fds.iter().flat_map(|fd| fd.to_le_bytes()).collect();
                     write(data, *parent_offset, &bytes);

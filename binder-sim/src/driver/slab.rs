@@ -136,3 +136,19 @@ impl<K: From<Key> + Into<Key> + Copy + core::fmt::Debug, T> IndexMut<K> for Slab
 fn kept_too_long<K: core::fmt::Debug>(key: K) -> ! {
     panic!("slab: {key:?} was kept after its object went")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Slab;
+    use crate::driver::ProcessId;
+
+    #[test]
+    #[should_panic(expected = "was kept after its object went")]
+    fn a_key_that_was_kept_too_long_ends_the_program() {
+        let mut slab: Slab<ProcessId, u8> = Slab::new();
+        let key = slab.insert(7);
+        slab.discard(key);
+        slab.insert(8);
+        let _ = slab[key];
+    }
+}

@@ -240,9 +240,7 @@ impl<F: core::fmt::Debug> Driver<F> {
     /// The thread no longer counts as waiting for its process's work.
     pub(crate) fn stop_waiting(&mut self, key: ThreadKey) {
         let process = self.process_of(key);
-        if let Some(process) = self.processes.get_mut(process) {
-            process.waiting.retain(|&waiting| waiting != key);
-        }
+        self.processes[process].waiting.retain(|&waiting| waiting != key);
     }
 
     /// `binder_select_thread`: the thread to be woken for work of `process`; it no longer counts as waiting.
@@ -302,12 +300,10 @@ impl<F: core::fmt::Debug> Driver<F> {
             return transaction.from_parent;
         }
         transaction.to_thread = None;
-        let (buffer, next) = (transaction.buffer.take(), transaction.to_parent);
-        if let Some(process) = transaction.to.take() {
-            self.count_outstanding(process, -1);
-            if let Some(buffer) = buffer.and_then(|buffer| self.buffer_mut(process, buffer)) {
-                buffer.transaction = None;
-            }
+        let (to, buffer, next) = (transaction.to.take(), transaction.buffer.take(), transaction.to_parent);
+        to.into_iter().for_each(|process| self.count_outstanding(process, -1));
+        if let Some(buffer) = to.zip(buffer).and_then(|(process, buffer)| self.buffer_mut(process, buffer)) {
+            buffer.transaction = None;
         }
         next
     }

@@ -257,8 +257,9 @@ impl<F: core::fmt::Debug> Driver<F> {
     pub(crate) fn accepts_fds(&self, route: &Route) -> bool {
         match (route.in_reply_to, route.node) {
             (Some(call), _) => self.transactions[call].flags.contains(TransactionFlags::ACCEPT_FDS),
-            (None, Some(node)) => self.nodes[node].flags.contains(ObjectFlags::ACCEPTS_FDS),
-            (None, None) => false,
+            (None, node) => {
+                node.is_some_and(|node| self.nodes[node].flags.contains(ObjectFlags::ACCEPTS_FDS))
+            }
         }
     }
 }

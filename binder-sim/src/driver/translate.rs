@@ -154,6 +154,7 @@ impl<F: core::fmt::Debug> Driver<F> {
     ) -> Result<(), Errno> {
         let place = building.scatter.translate_fd_array(&building.payload.objects, index)?;
         let Object::FdArray { num_fds, fds, .. } = &mut building.payload.objects[index].object else {
+            // Not reached: the line above has looked.
             return Err(Errno::EINVAL);
         };
         // What is said beyond their number is nobody's; its files are passed over.
@@ -195,7 +196,7 @@ impl<F: core::fmt::Debug> Driver<F> {
         } else if !self.allows(from, to, |security, from, to| security.transfer_binder(from, to)) {
             Err(Errno::EPERM)
         } else {
-            self.inc_ref_for_node(to, node, strong, Some(sender))
+            Ok(self.inc_ref_for_node(to, node, strong, Some(sender)))
         };
         self.put_node(node);
         let handle = handle?;
@@ -224,13 +225,11 @@ impl<F: core::fmt::Debug> Driver<F> {
         let translated = if self.nodes[node].owner == Some(to) {
             self.come_home(building, node, flags, strong)
         } else {
-            self.inc_ref_for_node(to, node, strong, None).map(|handle| {
-                building.held.push(HeldObject::Handle { handle, strong });
-                Object::Handle { handle, flags, strong }
-            })
+            let handle = self.inc_ref_for_node(to, node, strong, None);
+            building.held.push(HeldObject::Handle { handle, strong });
+            Object::Handle { handle, flags, strong }
         };
         self.put_node(node);
-        let translated = translated?;
         self.step(sender, "binder_translate_handle", |driver| {
             format!("handle {handle} is {translated} in {}", driver.comm(to))
         });
@@ -244,11 +243,11 @@ impl<F: core::fmt::Debug> Driver<F> {
         node: super::node::NodeId,
         flags: ObjectFlags,
         strong: bool,
-    ) -> Result<Object, Errno> {
-        self.inc_node(node, strong, false, None)?;
+    ) -> Object {
+        self.inc_node(node, strong, false, None);
         building.held.push(HeldObject::Node { node, strong });
         let (ptr, cookie) = (self.nodes[node].ptr, self.nodes[node].cookie);
-        Ok(Object::Binder { ptr, cookie, flags, strong })
+        Object::Binder { ptr, cookie, flags, strong }
     }
 
     /// Asks the security module, if there is one.

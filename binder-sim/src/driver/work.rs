@@ -110,8 +110,6 @@ impl<F: core::fmt::Debug> Driver<F> {
 
     /// `binder_dequeue_work`: takes `work` out of `list`.
     pub(crate) fn dequeue(&mut self, list: List, work: Work) {
-        if let Some(list) = self.list_mut(list) {
-            list.retain(|&item| item != work);
-        }
+        self.list_mut(list).into_iter().for_each(|list| list.retain(|&item| item != work));
     }
 }

@@ -92,6 +92,11 @@ fn an_answer_that_comes_too_late_changes_nothing() {
                 }
             }
             assert_eq!(answers.len(), 1, "somebody is held");
+            assert!(driver.check().is_err(), "and nobody is to be asked any more: now it has to be answered");
+            for input in [Input::Resume(server), Input::Resume(client)] {
+                driver.handle(input);
+                assert!(said(&mut driver).is_empty(), "a thread that is held is not woken by anything else");
+            }
             if late {
                 // Whoever is held goes; or whoever is to receive.
                 let who = if translation == Translation::Classic { client } else { server };
@@ -114,4 +119,44 @@ fn an_answer_that_comes_too_late_changes_nothing() {
             assert_eq!(driver.files().count(), 0);
         }
     }
+}
+
+#[test]
+fn a_reply_that_waits_for_a_number_is_accounted_for() {
+    let mut driver: Driver<&str> = Driver::new(Profile::default(), Translation::Classic);
+    let mut join = |pid: u32| {
+        driver.handle(Input::Open { device: Device::Binder, pid, euid: 0, comm: "it".into() });
+        let Some(Output::Opened(process)) = driver.poll() else { panic!("an open") };
+        driver.handle(Input::Mmap { process, pid, base: 4096, size: 4096, write: false });
+        said(&mut driver);
+        ThreadId { process, tid: pid }
+    };
+    let [server, client] = [join(1), join(2)];
+    driver.handle(Input::Ioctl { thread: server, euid: 0, ioctl: Ioctl::SetContextMgr });
+    let call = Command::Transaction(TransactionData::new(0, 1, Payload::new()));
+    driver.handle(Input::WriteRead { thread: client, write: vec![call], files: vec![], read: Read::NONE });
+    driver.handle(Input::WriteRead { thread: server, write: vec![], files: vec![], read: Read::NOW });
+    said(&mut driver);
+    let reply = Command::Reply(TransactionData::new(0, 1, Payload::objects([Object::fd(5), Object::fd(6)])));
+    let files = vec![Some("five"), Some("six")];
+    driver.handle(Input::WriteRead { thread: server, write: vec![reply], files, read: Read::NONE });
+    let files: Vec<&&str> = driver.files().collect();
+    assert_eq!(files, [&"six"], "the first is on its way to the table");
+}
+
+#[test]
+fn an_open_that_is_closed_takes_its_waiting_threads_along() {
+    let mut driver: Driver<&str> = Driver::new(Profile::default(), Translation::Deferred);
+    driver.handle(Input::Open { device: Device::Binder, pid: 1, euid: 0, comm: "it".into() });
+    let Some(Output::Opened(process)) = driver.poll() else { panic!("an open") };
+    let thread = ThreadId { process, tid: 1 };
+    for read in [Read::NONE, Read::WAIT] {
+        driver.handle(Input::WriteRead { thread, write: vec![], files: vec![], read });
+    }
+    said(&mut driver);
+    assert!(driver.is_in_call(thread), "it waits");
+    driver.handle(Input::Close(process));
+    driver.handle(Input::RunDeferred);
+    assert!(said(&mut driver).is_empty() && !driver.is_in_call(thread), "its call never returns");
+    driver.check().expect("every invariant holds");
 }

@@ -68,6 +68,7 @@ fn commands_that_no_driver_takes_fail_the_ioctl_and_what_came_before_has_happene
         (Command::Unreadable { word: 0 }, "EFAULT"),
     ];
     for profile in Profile::ALL {
+        assert_eq!(Profile::of(&profile.to_string()), Some(profile), "it is called what its kernel is");
         for (command, errno) in refused.clone() {
             let mut two = Two::on(profile);
             let caller = two.caller(two.client, 0);

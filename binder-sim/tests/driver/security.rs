@@ -90,6 +90,12 @@ fn a_security_module_is_asked_four_questions() {
     fails(&mut two, Ioctl::SetContextMgr, "EPERM");
 }
 
+/// A security module that allows everything and knows nothing.
+#[derive(Debug)]
+struct Dumb;
+
+impl Security<File<()>> for Dumb {}
+
 #[test]
 fn a_node_that_asks_for_it_sees_its_callers_security_context() {
     let flags = ObjectFlags::TXN_SECURITY_CTX;
@@ -98,6 +104,9 @@ fn a_node_that_asks_for_it_sees_its_callers_security_context() {
     let error = |two: &mut Two| two.world.extended_error(client).expect("an ioctl").to_string();
     two.asks(client, [call(0, nothing())], "NOOP; FAILED_REPLY");
     assert_eq!(error(&mut two), "BR_FAILED_REPLY, -EOPNOTSUPP", "without a module nobody has one");
+    two.world.set_security(Arc::new(Dumb));
+    two.asks(client, [call(0, nothing())], "NOOP; FAILED_REPLY");
+    assert_eq!(error(&mut two), "BR_FAILED_REPLY, -EOPNOTSUPP", "nor with one that has no texts");
     two.world.set_security(Arc::new(Module { knows_contexts: false, ..ALLOWS }));
     two.asks(client, [call(0, nothing())], "NOOP; FAILED_REPLY");
     assert_eq!(error(&mut two), "BR_FAILED_REPLY, -EINVAL", "whatever the module says");

@@ -126,7 +126,7 @@ fn a_trace_as_json_says_the_same() {
 #[test]
 fn a_step_is_said_of_everything_that_travels_and_of_what_goes_wrong() {
     use crate::two::{Two, call, flagged, nothing, one_way, reply};
-    use binder_sim::protocol::{Command, Object, ObjectFlags, Payload, TransactionFlags};
+    use binder_sim::protocol::{Command, Ioctl, Object, ObjectFlags, Payload, TransactionFlags};
 
     let mut two = Two::new();
     let (server, client) = (two.server, two.client);
@@ -144,12 +144,25 @@ fn a_step_is_said_of_everything_that_travels_and_of_what_goes_wrong() {
     two.reads(server, "NOOP; TRANSACTION_COMPLETE");
     let got = two.takes(server);
     two.says(server, [Command::FreeBuffer(got.buffer)], "ok");
+    // A descriptor that the caller did not ask for.
+    two.says(client, [flagged(0, nothing(), TransactionFlags::NONE)], "ok");
+    two.takes(server);
+    two.says(server, [reply(Payload::objects([Object::fd(0)]))], "ok");
+    two.reads(client, "NOOP; TRANSACTION_COMPLETE; FAILED_REPLY");
+    two.reads(server, "NOOP; TRANSACTION_COMPLETE");
     // Refused for what it is, for whom it is for, and for want of room.
     let refusals =
         [call(0, Payload::objects([Object::fd(99)])), flagged(9, nothing(), TransactionFlags::NONE)];
     for refused in refusals {
         two.asks(client, [refused.clone()], "NOOP; FAILED_REPLY");
     }
+    two.world
+        .ioctl(two.caller(client, 0), Ioctl::Freeze { pid: server.raw(), enable: true, timeout_ms: 0 })
+        .expect("idle");
+    two.asks(client, [call(0, nothing())], "NOOP; FROZEN_REPLY");
+    two.world
+        .ioctl(two.caller(client, 0), Ioctl::Freeze { pid: server.raw(), enable: false, timeout_ms: 0 })
+        .expect("idle");
     two.world.set_limit(server, 3).expect("alive");
     two.says(client, [one_way(0, Payload::objects([Object::fd(fds[0])]))], "ok");
     two.reads(server, "EAGAIN");
@@ -163,8 +176,10 @@ fn a_step_is_said_of_everything_that_travels_and_of_what_goes_wrong() {
         ("binder_translate_handle", "handle 0 is BINDER 0x0 in server"),
         ("binder_deferred_fd_close", "are closed: 3 4"),
         ("fget", "99 names no open file"),
+        ("binder_translate_fd", "FD 0: the receiver does not accept descriptors"),
         ("binder_transaction", "refused: BR_FAILED_REPLY, -EBADF"),
         ("binder_transaction", "refused: BR_FAILED_REPLY, -EINVAL"),
+        ("binder_transaction", "refused: BR_FROZEN_REPLY"),
         ("get_unused_fd_flags", "no number is free: -EMFILE"),
         ("binder_cleanup_transaction", "dropped"),
     ] {
