@@ -268,7 +268,7 @@ impl<F: core::fmt::Debug> Driver<F> {
 fn check_sizes<F>(building: &mut Building<F>) -> Result<(), Errno> {
     let payload = &mut building.payload;
     let listed = payload.offsets_size / 8;
-    if (payload.objects.len() as u64) < listed {
+    if payload.offsets_cut || (payload.objects.len() as u64) < listed {
         return Err(Errno::EFAULT);
     }
     if !payload.offsets_size.is_multiple_of(8) || !building.scatter.is_aligned() {

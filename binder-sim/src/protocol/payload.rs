@@ -27,12 +27,14 @@ pub struct Payload {
     pub data_size: u64,
     /// How many bytes the offsets array is said to take: 8 an object, if all is well.
     pub offsets_size: u64,
+    /// The sender's memory ends before the offsets array does, if only by a part of an entry.
+    pub offsets_cut: bool,
 }
 
 impl Payload {
     /// Nothing at all: no data, no objects.
     pub const fn new() -> Payload {
-        Payload { bytes: Vec::new(), objects: Vec::new(), data_size: 0, offsets_size: 0 }
+        Payload { bytes: Vec::new(), objects: Vec::new(), data_size: 0, offsets_size: 0, offsets_cut: false }
     }
 
     /// Plain bytes.
@@ -55,7 +57,7 @@ impl Payload {
     /// `bytes` with `objects` among them: sizes as they are.
     pub fn placed(bytes: Vec<u8>, objects: Vec<Placed>) -> Payload {
         let (data_size, offsets_size) = (bytes.len() as u64, (objects.len() * size_of::<u64>()) as u64);
-        Payload { bytes, objects, data_size, offsets_size }
+        Payload { bytes, objects, data_size, offsets_size, offsets_cut: false }
     }
 
     /// Three descriptors or three hundred as one array: a buffer that holds the numbers, and the array in it.

@@ -46,7 +46,7 @@ impl From<Command> for Say {
 impl From<TransactionData> for Sent {
     fn from(data: TransactionData) -> Sent {
         let TransactionData { code, flags, payload, buffers_size, .. } = data;
-        let Payload { bytes, objects, data_size, offsets_size } = payload;
+        let Payload { bytes, objects, data_size, offsets_size, .. } = payload;
         let offsets: Vec<u64> = objects.iter().map(|placed| placed.offset).collect();
         let claims = |claimed: u64, is: usize| (claimed != is as u64).then_some(claimed);
         let (data_claim, offsets_claim) =

@@ -21,12 +21,9 @@ pub(super) fn payload_of(header: &Header, room: u64, memory: &impl Memory) -> Pa
     let offsets = memory.read(header.offsets, header.offsets_size);
     let descriptors = usize::try_from(room / 4).unwrap_or(usize::MAX);
     let mut room = Room { buffers: room, descriptors };
-    // An array of which some cannot be read has an entry less than it says: that is how it is told.
-    let entries =
-        (header.offsets_size / 8).saturating_sub(((offsets.len() as u64) < header.offsets_size).into());
-    let most = usize::try_from(entries).unwrap_or(usize::MAX);
+    let offsets_cut = (offsets.len() as u64) < header.offsets_size;
     let mut objects: Vec<Placed> = Vec::with_capacity(offsets.len() / 8);
-    for entry in offsets.as_chunks::<8>().0.iter().take(most) {
+    for entry in offsets.as_chunks::<8>().0 {
         let offset = u64::from_le_bytes(*entry);
         let at = usize::try_from(offset).ok().and_then(|at| bytes.get(at..));
         let object = match object_in(at.unwrap_or(&[])) {
@@ -42,7 +39,8 @@ pub(super) fn payload_of(header: &Header, room: u64, memory: &impl Memory) -> Pa
         };
         objects.push(Placed { offset, object });
     }
-    Payload { bytes, objects, data_size: header.data_size, offsets_size: header.offsets_size }
+    let (data_size, offsets_size) = (header.data_size, header.offsets_size);
+    Payload { bytes, objects, data_size, offsets_size, offsets_cut }
 }
 
 impl Room {

@@ -165,7 +165,7 @@ pub(crate) fn put_handle(out: &mut Vec<u8>, word: u32, handle: u32, cookie: Opti
 
 /// Adds a call or a reply; its payload goes into `arena`.
 fn put_transaction(data: &TransactionData, words: [u32; 2], out: &mut Vec<u8>, arena: &mut impl Arena) {
-    let Payload { bytes, objects, data_size, offsets_size } = &data.payload;
+    let Payload { bytes, objects, data_size, offsets_size, .. } = &data.payload;
     let mut bytes = bytes.clone();
     for placed in objects {
         let mut form = Vec::new();
