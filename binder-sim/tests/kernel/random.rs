@@ -12,6 +12,7 @@ use binder_sim::script::{Run, Script};
 use binder_sim::world::{Caller, World};
 use std::env;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::{Duration, Instant};
 
 /// What every step saw.
 type SeenBy = Vec<Vec<String>>;
@@ -69,6 +70,9 @@ pub(crate) fn run() -> bool {
     );
     differences == 0
 }
+
+/// How long a script may take to be made shorter.
+const SHRINKING: Duration = Duration::from_secs(300);
 
 /// How often the real driver is asked again when it does not see what the simulated one sees.
 const AGAIN: usize = 4;
@@ -139,13 +143,16 @@ fn show(script: &Script, there: &SeenBy, here: &SeenBy) {
 }
 
 // ANCHOR: shrink
-/// Leaves steps out, many at once and then one by one, for as long as the two sides differ.
+/// Leaves steps out, many at once and then one by one, for as long as the two sides differ. It stops when it has
+/// had its time: a try in which the driver is waited for in vain takes as long as that is done.
 fn shrink(script: &Script, kernel: &str) -> Script {
-    let mut script = script.clone();
+    let (mut script, begin) = (script.clone(), Instant::now());
     let mut size = script.steps.len() / 2;
     while size > 0 {
         let mut at = 0;
-        while at < script.steps.len() {
+        while at < script.steps.len() && begin.elapsed() < SHRINKING {
+            // A word for the watchdog.
+            println!("  {} steps differ", script.steps.len());
             let mut shorter = script.clone();
             shorter.steps.drain(at..(at + size).min(script.steps.len()));
             if !shorter.steps.is_empty() && matches!(compare(&shorter, kernel), Compared::Different(..)) {
