@@ -112,6 +112,7 @@ impl Segment {
     ///
     /// Refused without a call for [`Key::PRIVATE`], under which `shmget` would make a segment and not find
     /// one.
+    #[inline]
     pub fn open(key: Key, at_least: usize) -> Result<Self> {
         SegmentOptions::new().open(key, at_least)
     }
@@ -130,6 +131,7 @@ impl Segment {
     }
 
     /// `shmget` with checked arguments.
+    #[inline]
     pub(crate) fn get(key: Key, size: usize, flags: c_int) -> Result<Self> {
         let id = sys::shmget(key.number(), size, flags)
             .map_err(|errno| diagnosis::get(key, size, flags, errno))?;
