@@ -45,6 +45,7 @@ const UNSAFE_FILES: &[(&str, &str)] = &[
     ("fd-shm/src/handover/recvmsg.rs", "an owner for every descriptor that recvmsg(2) installs"),
     ("fd-shm/src/lock/pthread.rs", "pthread_mutex_init(3), pthread_mutex_clocklock(3), which no crate wraps"),
     ("fd-shm/src/lock/robust.rs", "pthread's mutex in memory that only trusted peers write"),
+    ("fd-shm/src/head.rs", "the promise that a head lies in its mapping, and is made of what may be shared"),
     ("fd-shm/src/mapping.rs", "the promise that a mapping stays mapped"),
     ("fd-shm/src/shareable.rs", "the promise that a type may lie in shared memory"),
     ("fd-shm/src/sys.rs", "kcmp(2) is wrapped by no crate"),
@@ -62,6 +63,10 @@ const UNSAFE_FILES: &[(&str, &str)] = &[
     ("sysv-shm/examples/sysv_02_private_over_fork.rs", "fork(2) is what it shows, and is unsafe in Rust"),
     ("sysv-shm/src/attachment.rs", "the promise that the head of an attachment is a `T`"),
     ("sysv-shm/src/copy.rs", "bulk copies that the compiler cannot see"),
+    (
+        "sysv-shm/src/head.rs",
+        "the promise that a head lies in its attachment, and is made of what may be shared",
+    ),
     ("sysv-shm/src/mapped.rs", "the promise that what is mapped is as long as it says, until it is detached"),
     ("sysv-shm/src/reservation.rs", "the promise that a range of addresses stays ours"),
     ("sysv-shm/src/shareable.rs", "the promise that a type may lie in shared memory"),

@@ -8,7 +8,7 @@ use libc::c_int;
 use crate::attachment::{Attachment, ReadAttachment};
 use crate::control::{self, Change};
 use crate::error::Result;
-use crate::shareable::Shareable;
+use crate::head::Head;
 use crate::{AttachOptions, Key, SegmentOptions, SegmentStat, diagnosis, sys};
 
 /// A segment's id: what `shmget` gives, and what every other call takes.
@@ -192,7 +192,7 @@ impl Segment {
     ///
     /// Refused when `T` is larger than the segment, when the id names a smaller segment by now than was
     /// found, and for huge pages ([why](AttachOptions::accept_huge_pages)).
-    pub fn attach<T: Shareable>(&self) -> Result<Attachment<T>> {
+    pub fn attach<T: Head + ?Sized>(&self) -> Result<Attachment<T>> {
         AttachOptions::new().attach(self)
     }
 
@@ -204,7 +204,7 @@ impl Segment {
     /// # Errors
     ///
     /// As [`attach`](Segment::attach), with read permission being enough.
-    pub fn attach_read_only<T: Shareable>(&self) -> Result<ReadAttachment<T>> {
+    pub fn attach_read_only<T: Head + ?Sized>(&self) -> Result<ReadAttachment<T>> {
         AttachOptions::new().attach_read_only(self)
     }
 
