@@ -50,9 +50,31 @@ impl Display for Comparison<'_> {
                 Verdict::Better(factor) => line(f, "better", factor, before, after)?,
             }
         }
-        let (gone, new) = (self.0.rows.len() - pairs.len(), self.1.rows.len() - pairs.len());
+        let (gone, new) = (only_in(self.0, self.1), only_in(self.1, self.0));
+        for (word, rows) in [("gone", &gone), ("new", &new)] {
+            let mut ways: Vec<_> = rows.iter().map(|row| (row.question, &row.subject, row.role)).collect();
+            ways.dedup();
+            for (question, subject, role) in ways {
+                writeln!(
+                    f,
+                    "  {word:<13} {:<11} {subject:<30} {:>8}  {}",
+                    question.title(),
+                    "",
+                    role.name()
+                )?;
+            }
+        }
+        let (gone, new) = (gone.len(), new.len());
         writeln!(f, "\n  {same} of {} rows are the same but for noise; {gone} gone, {new} new", pairs.len())
     }
+}
+
+/// The rows of one run that the other does not have, those of a way behind each other whatever their sizes.
+fn only_in<'a>(one: &'a Report, other: &Report) -> Vec<&'a Row> {
+    let mut rows: Vec<_> =
+        one.rows.iter().filter(|row| !other.rows.iter().any(|same| same.is(row))).collect();
+    rows.sort_by_key(|row| (row.question, &row.subject, row.role.name()));
+    rows
 }
 
 /// Whether a row has changed, by its ratio where it has one.
@@ -88,7 +110,7 @@ fn line(f: &mut fmt::Formatter<'_>, word: &str, factor: f64, before: &Row, after
     };
     writeln!(
         f,
-        "  {word:<6} {factor:>5.2}x  {:<11} {:<30} {:>8}  {:<5}  {} -> {}",
+        "  {word:<6} {factor:>5.2}x  {:<11} {:<30} {:>8}  {:<7}  {} -> {}",
         before.question.title(),
         before.subject,
         size(before),
@@ -150,6 +172,19 @@ mod tests {
         // The same ratio on a machine twice as slow is the same.
         let slower = Row { median: 200.0, floor: Some(200.0), ..ratio(1.0) };
         assert_eq!(verdict(&ratio(1.0), &slower), Verdict::Same);
+    }
+
+    #[test]
+    fn a_row_of_one_run_only_is_named_once_whatever_its_sizes() {
+        let (mut before, mut after) = (crate::report::empty(), crate::report::empty());
+        let row = |subject, role, size| Row::of(Question::HandOver, subject, role, size, 100.0);
+        before.rows = vec![row("stays", Role::Ours, 8), row("goes", Role::Ours, 8)];
+        after.rows = vec![row("stays", Role::Ours, 8), row("comes", Role::Checked, 8)];
+        after.rows.extend([row("comes", Role::Floor, 8), row("comes", Role::Checked, 16)]);
+        let text = Comparison(&before, &after).to_string();
+        let lines = |word: &str| text.lines().filter(|line| line.trim_start().starts_with(word)).count();
+        assert_eq!((lines("gone "), lines("new ")), (1, 2), "{text}");
+        assert!(text.contains("1 of 1 rows are the same but for noise; 1 gone, 3 new"), "{text}");
     }
 
     #[test]
