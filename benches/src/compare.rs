@@ -51,18 +51,10 @@ impl Display for Comparison<'_> {
             }
         }
         let (gone, new) = (only_in(self.0, self.1), only_in(self.1, self.0));
-        for (word, rows) in [("gone", &gone), ("new", &new)] {
-            let mut ways: Vec<_> = rows.iter().map(|row| (row.question, &row.subject, row.role)).collect();
+        for (word, rows, other) in [("gone", &gone, self.1), ("new", &new, self.0)] {
+            let mut ways: Vec<_> = rows.iter().map(|row| way(row, other)).collect();
             ways.dedup();
-            for (question, subject, role) in ways {
-                writeln!(
-                    f,
-                    "  {word:<13} {:<11} {subject:<30} {:>8}  {}",
-                    question.title(),
-                    "",
-                    role.name()
-                )?;
-            }
+            ways.iter().try_for_each(|way| writeln!(f, "  {word:<13} {way}"))?;
         }
         let (gone, new) = (gone.len(), new.len());
         writeln!(f, "\n  {same} of {} rows are the same but for noise; {gone} gone, {new} new", pairs.len())
@@ -75,6 +67,16 @@ fn only_in<'a>(one: &'a Report, other: &Report) -> Vec<&'a Row> {
         one.rows.iter().filter(|row| !other.rows.iter().any(|same| same.is(row))).collect();
     rows.sort_by_key(|row| (row.question, &row.subject, row.role.name()));
     rows
+}
+
+/// What a row is about, whatever its size; or only its question, where the other run has nothing of it.
+fn way(row: &Row, other: &Report) -> String {
+    let title = row.question.title();
+    if other.rows.iter().any(|other| other.question == row.question) {
+        format!("{title:<11} {:<30} {:>8}  {}", row.subject, "", row.role.name())
+    } else {
+        format!("{title:<11} every way")
+    }
 }
 
 /// Whether a row has changed, by its ratio where it has one.
@@ -181,10 +183,13 @@ mod tests {
         before.rows = vec![row("stays", Role::Ours, 8), row("goes", Role::Ours, 8)];
         after.rows = vec![row("stays", Role::Ours, 8), row("comes", Role::Checked, 8)];
         after.rows.extend([row("comes", Role::Floor, 8), row("comes", Role::Checked, 16)]);
+        let unasked = |subject| Row::of(Question::SetUp, subject, Role::Ours, 8, 100.0);
+        after.rows.extend([unasked("one way"), unasked("another")]);
         let text = Comparison(&before, &after).to_string();
         let lines = |word: &str| text.lines().filter(|line| line.trim_start().starts_with(word)).count();
-        assert_eq!((lines("gone "), lines("new ")), (1, 2), "{text}");
-        assert!(text.contains("1 of 1 rows are the same but for noise; 1 gone, 3 new"), "{text}");
+        assert_eq!((lines("gone "), lines("new ")), (1, 3), "{text}");
+        assert!(text.contains("Set-up      every way\n"), "{text}");
+        assert!(text.contains("1 of 1 rows are the same but for noise; 1 gone, 5 new"), "{text}");
     }
 
     #[test]
