@@ -52,28 +52,28 @@ impl Display for Comparison<'_> {
         }
         let (gone, new) = (only_in(self.0, self.1), only_in(self.1, self.0));
         for (word, rows, other) in [("gone", &gone, self.1), ("new", &new, self.0)] {
-            let mut ways: Vec<_> = rows.iter().map(|row| way(row, other)).collect();
-            ways.dedup();
-            ways.iter().try_for_each(|way| writeln!(f, "  {word:<13} {way}"))?;
+            let mut lines: Vec<_> = rows.iter().map(|row| named(row, other)).collect();
+            lines.dedup();
+            lines.iter().try_for_each(|line| writeln!(f, "  {word:<13} {line}"))?;
         }
         let (gone, new) = (gone.len(), new.len());
         writeln!(f, "\n  {same} of {} rows are the same but for noise; {gone} gone, {new} new", pairs.len())
     }
 }
 
-/// The rows of one run that the other does not have, those of a way behind each other whatever their sizes.
+/// The rows of one run that the other does not have, those of a question behind each other.
 fn only_in<'a>(one: &'a Report, other: &Report) -> Vec<&'a Row> {
     let mut rows: Vec<_> =
         one.rows.iter().filter(|row| !other.rows.iter().any(|same| same.is(row))).collect();
-    rows.sort_by_key(|row| (row.question, &row.subject, row.role.name()));
+    rows.sort_by_key(|row| row.question);
     rows
 }
 
-/// What a row is about, whatever its size; or only its question, where the other run has nothing of it.
-fn way(row: &Row, other: &Report) -> String {
+/// Which row it is; or only its question, where the other run has nothing of it.
+fn named(row: &Row, other: &Report) -> String {
     let title = row.question.title();
     if other.rows.iter().any(|other| other.question == row.question) {
-        format!("{title:<11} {:<30} {:>8}  {}", row.subject, "", row.role.name())
+        format!("{title:<11} {:<30} {:>8}  {}", row.subject, size(row), row.role.name())
     } else {
         format!("{title:<11} every way")
     }
@@ -177,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn a_row_of_one_run_only_is_named_once_whatever_its_sizes() {
+    fn what_one_run_has_alone_is_named() {
         let (mut before, mut after) = (crate::report::empty(), crate::report::empty());
         let row = |subject, role, size| Row::of(Question::HandOver, subject, role, size, 100.0);
         before.rows = vec![row("stays", Role::Ours, 8), row("goes", Role::Ours, 8)];
@@ -187,7 +187,7 @@ mod tests {
         after.rows.extend([unasked("one way"), unasked("another")]);
         let text = Comparison(&before, &after).to_string();
         let lines = |word: &str| text.lines().filter(|line| line.trim_start().starts_with(word)).count();
-        assert_eq!((lines("gone "), lines("new ")), (1, 3), "{text}");
+        assert_eq!((lines("gone "), lines("new ")), (1, 4), "{text}");
         assert!(text.contains("Set-up      every way\n"), "{text}");
         assert!(text.contains("1 of 1 rows are the same but for noise; 1 gone, 5 new"), "{text}");
     }
