@@ -50,8 +50,32 @@ impl Display for Comparison<'_> {
                 Verdict::Better(factor) => line(f, "better", factor, before, after)?,
             }
         }
-        let (gone, new) = (self.0.rows.len() - pairs.len(), self.1.rows.len() - pairs.len());
+        let (gone, new) = (only_in(self.0, self.1), only_in(self.1, self.0));
+        for (word, rows, other) in [("gone", &gone, self.1), ("new", &new, self.0)] {
+            let mut lines: Vec<_> = rows.iter().map(|row| named(row, other)).collect();
+            lines.dedup();
+            lines.iter().try_for_each(|line| writeln!(f, "  {word:<13} {line}"))?;
+        }
+        let (gone, new) = (gone.len(), new.len());
         writeln!(f, "\n  {same} of {} rows are the same but for noise; {gone} gone, {new} new", pairs.len())
+    }
+}
+
+/// The rows of one run that the other does not have, those of a question behind each other.
+fn only_in<'a>(one: &'a Report, other: &Report) -> Vec<&'a Row> {
+    let mut rows: Vec<_> =
+        one.rows.iter().filter(|row| !other.rows.iter().any(|same| same.is(row))).collect();
+    rows.sort_by_key(|row| row.question);
+    rows
+}
+
+/// Which row it is; or only its question, where the other run has nothing of it.
+fn named(row: &Row, other: &Report) -> String {
+    let title = row.question.title();
+    if other.rows.iter().any(|other| other.question == row.question) {
+        format!("{title:<11} {:<30} {:>8}  {}", row.subject, size(row), row.role.name())
+    } else {
+        format!("{title:<11} every way")
     }
 }
 
@@ -88,7 +112,7 @@ fn line(f: &mut fmt::Formatter<'_>, word: &str, factor: f64, before: &Row, after
     };
     writeln!(
         f,
-        "  {word:<6} {factor:>5.2}x  {:<11} {:<30} {:>8}  {:<5}  {} -> {}",
+        "  {word:<6} {factor:>5.2}x  {:<11} {:<30} {:>8}  {:<7}  {} -> {}",
         before.question.title(),
         before.subject,
         size(before),
@@ -150,6 +174,22 @@ mod tests {
         // The same ratio on a machine twice as slow is the same.
         let slower = Row { median: 200.0, floor: Some(200.0), ..ratio(1.0) };
         assert_eq!(verdict(&ratio(1.0), &slower), Verdict::Same);
+    }
+
+    #[test]
+    fn what_one_run_has_alone_is_named() {
+        let (mut before, mut after) = (crate::report::empty(), crate::report::empty());
+        let row = |subject, role, size| Row::of(Question::HandOver, subject, role, size, 100.0);
+        before.rows = vec![row("stays", Role::Ours, 8), row("goes", Role::Ours, 8)];
+        after.rows = vec![row("stays", Role::Ours, 8), row("comes", Role::Checked, 8)];
+        after.rows.extend([row("comes", Role::Floor, 8), row("comes", Role::Checked, 16)]);
+        let unasked = |subject| Row::of(Question::SetUp, subject, Role::Ours, 8, 100.0);
+        after.rows.extend([unasked("one way"), unasked("another")]);
+        let text = Comparison(&before, &after).to_string();
+        let lines = |word: &str| text.lines().filter(|line| line.trim_start().starts_with(word)).count();
+        assert_eq!((lines("gone "), lines("new ")), (1, 4), "{text}");
+        assert!(text.contains("Set-up      every way\n"), "{text}");
+        assert!(text.contains("1 of 1 rows are the same but for noise; 1 gone, 5 new"), "{text}");
     }
 
     #[test]

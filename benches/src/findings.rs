@@ -77,11 +77,12 @@ impl Findings {
         self.missing
     }
 
-    fn floor_of(&self, finding: &Finding) -> Option<&Finding> {
+    /// What the finding is held against, in the role of a floor or of a checked one.
+    fn floor_of(&self, finding: &Finding, role: Role) -> Option<Held> {
         let is_it = |other: &&Finding| {
-            other.role == Role::Floor && Some(other.subject) == finding.floor && other.size == finding.size
+            other.role == role && Some(other.subject) == finding.floor && other.size == finding.size
         };
-        self.found.iter().find(is_it)
+        self.found.iter().find(is_it).and_then(|floor| Held::new(finding, floor))
     }
 
     fn row(&self, finding: &Finding) -> Result<Row, Failure> {
@@ -100,7 +101,8 @@ impl Findings {
         let time = median(all.medians()).ok_or_else(nothing)?;
         let spread = median_interval(all.medians()).ok_or_else(nothing)?;
         let range = figures_between(spread, finding.medians()).map(figure);
-        let held = self.floor_of(finding).and_then(|floor| Held::new(finding, floor));
+        let held = self.floor_of(finding, Role::Floor);
+        let checked = self.floor_of(finding, Role::Checked).filter(|_| finding.role == Role::Ours);
         let (floor, found) = (held.as_ref().map(|held| figure(held.floor)), held.as_ref());
         let ratio = floor.map(|floor| ratio(unit, figure(time), floor));
         let ratio_range = found.map(|held| held.range);
@@ -117,6 +119,8 @@ impl Findings {
             floor,
             ratio,
             best: found.map(|held| held.best),
+            checked: checked.as_ref().map(|held| time / held.floor),
+            checked_best: checked.map(|held| held.best),
             ratio_range,
             cpu: all.per_operation(|usage| usage.cpu) / parts,
             switches: all.per_operation(|usage| usage.switches) / parts,
@@ -207,17 +211,22 @@ mod tests {
         for _ in 0..2 {
             let entries = vec![
                 Entry::floor("way", 8, Takes(400)),
+                Entry::checked("way", 8, Takes(800)),
                 Entry::ours("way", 8, Takes(1200)),
                 Entry::model("other", 8, Takes(400)),
             ];
             findings.add(Group::from(entries), effort).expect("measured");
         }
         let rows = findings.rows().expect("rows");
-        let [floor, ours, other] = &rows[..] else { panic!("{rows:?}") };
+        let [floor, checked, ours, other] = &rows[..] else { panic!("{rows:?}") };
         assert_eq!((floor.ratio, other.ratio, ours.floor), (Some(1.0), None, Some(floor.median)));
         assert_eq!([floor.batches, ours.batches, other.batches], [12; 3], "two rounds of six");
         let range = ours.ratio_range.expect("it has a floor");
         assert!(range.low <= ours.best.expect("it has a floor"), "{ours:?}");
         assert!(range.low > 1.2, "three times the work shows: {ours:?}");
+        // The price of the checks is a ratio of its own, and what is left of ours is held against them too.
+        assert_eq!((checked.floor, checked.checked, floor.checked), (Some(floor.median), None, None));
+        assert_eq!(ours.checked, Some(ours.median / checked.median));
+        assert!(ours.checked_best.is_some_and(|best| ours.best.is_some_and(|bare| best < bare)), "{ours:?}");
     }
 }

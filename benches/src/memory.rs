@@ -43,10 +43,14 @@ sysv_shm::shareable!(Head { first: Line, second: Line });
 fd_shm::shareable!(Line { word: AtomicU32, sleeps: AtomicU32, apart: [AtomicU32; 14] });
 fd_shm::shareable!(Head { first: Line, second: Line });
 
-/// Memory with two words and room for data, mapped by two processes.
-pub(crate) trait Memory {
+/// Memory that begins with two words, mapped by two processes.
+pub(crate) trait Words {
     /// The words.
     fn head(&self) -> &Head;
+}
+
+/// The same with room for data, which is copied in and out.
+pub(crate) trait Memory: Words {
     /// Copies into the room behind the words.
     fn put(&self, offset: usize, from: &[u8]) -> Result<(), Failure>;
     /// Copies out of the room behind the words.
@@ -261,12 +265,14 @@ impl Model for Mapping<Head> {
 /// The raw two reach their memory with nothing between.
 macro_rules! raw_memory {
     ($($raw:ty),+) => {$(
-        impl Memory for $raw {
+        impl Words for $raw {
             #[inline]
             fn head(&self) -> &Head {
                 self.0.head()
             }
+        }
 
+        impl Memory for $raw {
             #[inline]
             fn put(&self, offset: usize, from: &[u8]) -> Result<(), Failure> {
                 self.0.write(offset, from);
@@ -297,12 +303,14 @@ raw_memory!(RawSystemV, RawMemfd);
 /// copies.
 macro_rules! our_memory {
     ($($ours:ty),+) => {$(
-        impl Memory for $ours {
+        impl Words for $ours {
             #[inline]
             fn head(&self) -> &Head {
                 self
             }
+        }
 
+        impl Memory for $ours {
             #[inline]
             fn put(&self, offset: usize, from: &[u8]) -> Result<(), Failure> {
                 Ok(self.copy_in(offset, from)?)

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::Failure;
 use crate::floor::socket;
 use crate::memory::ModelId;
-use crate::questions::hand_over::Way;
+use crate::questions::hand_over::{By, Way};
 use crate::questions::ping_pong::Waiting;
 use crate::usage::Usage;
 
@@ -49,10 +49,10 @@ pub(crate) enum PartName {
     Hold,
     /// Be given a region again and again, read all of it, answer.
     TakeOver {
-        /// How it is given.
+        /// How it is given, and how it is read.
         way: Way,
-        /// Whether by raw calls.
-        raw: bool,
+        /// Who does the work.
+        by: By,
     },
     /// The same over `ipc-channel`.
     TakeOverPeer,
@@ -77,7 +77,10 @@ pub(crate) enum PartName {
         recycled: bool,
     },
     /// Read messages in a ring where they lie.
-    InPlace,
+    InPlace {
+        /// Whether by raw calls.
+        raw: bool,
+    },
     /// Read messages from a descriptor.
     Stream,
     /// Read messages that `ipc-channel` copies.

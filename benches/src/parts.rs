@@ -6,7 +6,8 @@ use crate::Failure;
 use crate::memory::Invitation;
 use crate::orders::{Join, PartName};
 use crate::questions::{
-    hand_over, hand_over_peer, joining, passing, ping_pong, ping_pong_kernel, ping_pong_peer, throughput,
+    hand_over, hand_over_peer, in_place, joining, passing, ping_pong, ping_pong_kernel, ping_pong_peer,
+    throughput,
 };
 
 /// The other half of a subject.
@@ -20,7 +21,7 @@ pub(crate) fn join(join: Join, descriptors: Vec<OwnedFd>) -> Result<Box<dyn Part
     let mut given = Given { join, descriptors: descriptors.into_iter() };
     match given.join.part {
         PartName::Hold => joining::hold_part(given),
-        PartName::TakeOver { way, raw } => hand_over::receiver(way, raw, given),
+        PartName::TakeOver { way, by } => hand_over::receiver(way, by, given),
         PartName::TakeOverPeer => hand_over_peer::receiver(&mut given),
         PartName::Words(model, waiting) => ping_pong::answerer(model, waiting, given),
         PartName::Semaphores { raw } => ping_pong_kernel::semaphores(raw, given),
@@ -28,7 +29,7 @@ pub(crate) fn join(join: Join, descriptors: Vec<OwnedFd>) -> Result<Box<dyn Part
         PartName::PingPongPeer => ping_pong_peer::answerer(&mut given),
         PartName::Ring(model) => throughput::ring_reader(model, given),
         PartName::Passed { raw, recycled } => passing::receiver(raw, recycled, given),
-        PartName::InPlace => passing::in_place_reader(given),
+        PartName::InPlace { raw } => in_place::reader(raw, given),
         PartName::Stream => throughput::stream_reader(given),
         PartName::BytesPeer => throughput::bytes_peer(&mut given),
         PartName::MemoryPeer => throughput::memory_peer(&mut given),

@@ -103,7 +103,7 @@ pub fn latency(report: &Report) -> Result<String, Failure> {
 /// When the report has no such rows, or cannot be drawn.
 pub fn throughput(report: &Report) -> Result<String, Failure> {
     let lines = [
-        ("memfd, in place", Role::Floor),
+        ("memfd, in place", Role::Ours),
         ("iceoryx2, in place", Role::Peer),
         ("memfd, ring", Role::Ours),
         (RECYCLED, Role::Ours),

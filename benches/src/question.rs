@@ -109,7 +109,7 @@ impl Question {
                 "Per 4 KiB. Populating saves the way into the kernel and not the pages; only huge pages save work."
             }
             Self::HandOver => {
-                "No data travels: size costs page faults and reading. ipc-channel sums in place, the others copy out first."
+                "No data travels: size costs page faults and reading, and a copy first where it is not read in place."
             }
             Self::BulkCopy => {
                 "A sound copy must not be slower than memcpy: the compiler is kept from looking, not the processor."

@@ -12,6 +12,9 @@ use crate::{Environment, Question};
 pub enum Role {
     /// The same work as a row of ours, in raw system calls.
     Floor,
+    /// The floor with the checks that our library makes besides, in raw system calls too: where a receiver who
+    /// believes nothing has something to ask first.
+    Checked,
     /// This workspace's library.
     Ours,
     /// A way that is compared, without a library of ours.
@@ -25,6 +28,7 @@ impl Role {
     pub fn name(self) -> &'static str {
         match self {
             Self::Floor => "floor",
+            Self::Checked => "checked",
             Self::Ours => "ours",
             Self::Model => "model",
             Self::Peer => "peer",
@@ -92,6 +96,12 @@ pub struct Row {
     pub ratio: Option<f64>,
     /// The ratio of the round in which it was least.
     pub best: Option<f64>,
+    /// The ratio to the raw calls that make the same checks, for a row of ours beside which there are such.
+    #[serde(default)]
+    pub checked: Option<f64>,
+    /// That ratio in the round in which it was least.
+    #[serde(default)]
+    pub checked_best: Option<f64>,
     /// Where the ratio of another run is expected, from the batches of one turn held against each other.
     pub ratio_range: Option<Range>,
     /// CPU time of an operation in nanoseconds, both processes together, the kernel's work for them included.
@@ -107,10 +117,14 @@ pub struct Row {
 }
 
 impl Row {
-    /// Whether both stand for the same work.
+    /// Whether both stand for the same work, done by the same.
     pub fn is(&self, other: &Self) -> bool {
-        (self.question, &self.subject, self.role, self.size)
-            == (other.question, &other.subject, other.role, other.size)
+        self.is_of(other) && self.role == other.role
+    }
+
+    /// Whether both stand for the same work, whoever does it.
+    pub fn is_of(&self, other: &Self) -> bool {
+        (self.question, &self.subject, self.size) == (other.question, &other.subject, other.size)
     }
 }
 
@@ -183,6 +197,8 @@ impl Row {
             floor: None,
             ratio: None,
             best: None,
+            checked: None,
+            checked_best: None,
             ratio_range: None,
             cpu: median,
             switches: 0.0,

@@ -5,8 +5,9 @@ use std::fmt::{self, Display};
 use crate::{Counts, Environment, Question, Report, Role, Row, Unit, advice};
 
 /// How the columns are to be read; the table opens with it.
-const LEGEND: [&str; 7] = [
+const LEGEND: [&str; 8] = [
     "role    ours: this workspace's library; floor: system calls alone; model: another way; peer: others' library",
+    "checked system calls with the checks of ours besides; its ratio is what the checks cost",
     "median  over the batches of a run; the rows of one question and size take turns: A B C, C B A, A B C, ...",
     "p99     the bad end: 99 of 100 were better, and 999 of 1000 (where messages share a batch: batches)",
     "ratio   how many times worse than the same work in raw system calls, in turns; above 1 is always worse",
@@ -48,7 +49,7 @@ impl Table<'_> {
         let last = counted_name(question);
         writeln!(
             f,
-            "  {:<30} {size_is:>8}  {:<5} {:>10} {:>10} {:>10} {:>7}  {:>9} {last:>6}",
+            "  {:<30} {size_is:>8}  {:<7} {:>10} {:>10} {:>10} {:>7}  {:>9} {last:>6}",
             "way", "role", "median", "p99", "p99.9", "ratio", "cpu"
         )?;
         let mut size = None;
@@ -117,7 +118,7 @@ fn line(f: &mut fmt::Formatter<'_>, row: &Row) -> fmt::Result {
     let ratio = ratio.map_or_else(|| "-".to_owned(), |ratio| format!("{ratio:.2}"));
     writeln!(
         f,
-        "  {:<30} {:>8}  {:<5} {:>10} {:>10} {:>10} {ratio:>7}{} {:>9} {:>6}",
+        "  {:<30} {:>8}  {:<7} {:>10} {:>10} {:>10} {ratio:>7}{} {:>9} {:>6}",
         row.subject,
         size(row),
         row.role.name(),

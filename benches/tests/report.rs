@@ -127,10 +127,15 @@ fn check_rows(rows: &[Row]) {
         assert_eq!(row.ratio_range.is_some(), row.ratio.is_some(), "{row:?}");
         assert_eq!(row.best.is_some(), row.ratio.is_some(), "{row:?}");
         assert!(row.cpu >= 0.0 && row.switches >= 0.0 && row.faults >= 0.0 && row.batches > 4, "{row:?}");
+        let is_checked = rows.iter().any(|other| other.role == Role::Checked && other.is_of(row));
+        assert_eq!(row.checked.is_some(), row.role == Role::Ours && is_checked, "{row:?}");
+        assert_eq!(row.checked_best.is_some(), row.checked.is_some(), "{row:?}");
         let own = floors.get(&(row.question.title(), row.subject.as_str(), row.size)).copied();
         match row.role {
             Role::Floor => assert_eq!(row.ratio, Some(1.0), "{row:?}"),
-            Role::Ours => assert!(own.is_some() && row.floor == own, "{row:?} against {own:?}"),
+            Role::Ours | Role::Checked => {
+                assert!(own.is_some() && row.floor == own, "{row:?} against {own:?}");
+            }
             Role::Peer => assert!(row.floor.is_some(), "{row:?}"),
             Role::Model => assert_eq!(row.floor, None, "{row:?}"),
         }

@@ -6,9 +6,9 @@ use rustix::fs::{FileType, Mode, OFlags, Stat};
 
 use crate::ashmem::{Device, Layout, Prot, is_device};
 use crate::error::{Error, Kind, Result};
+use crate::head::Head;
 use crate::mapping::{Mapping, ReadMapping};
 use crate::seals::{self, Seals};
-use crate::shareable::Shareable;
 
 /// The smallest page of any target. A file with larger blocks may have huge pages, and is looked at again.
 const SMALL_BLOCK: u64 = 4096;
@@ -192,7 +192,7 @@ impl FixedFd {
     /// * EPERM ([`is_sealed`](Error::is_sealed)) when writing is sealed;
     /// * EACCES when the descriptor is open for reading only;
     /// * ENOMEM when the address space, or the number of mappings, is exhausted.
-    pub fn map<T: Shareable>(&self) -> Result<Mapping<T>> {
+    pub fn map<T: Head + ?Sized>(&self) -> Result<Mapping<T>> {
         Mapping::new(self)
     }
 
@@ -204,7 +204,7 @@ impl FixedFd {
     /// # Errors
     ///
     /// As for [`map`](Self::map), except that neither seals nor a read-only descriptor stand in the way.
-    pub fn map_read_only<T: Shareable>(&self) -> Result<ReadMapping<T>> {
+    pub fn map_read_only<T: Head + ?Sized>(&self) -> Result<ReadMapping<T>> {
         ReadMapping::new(self)
     }
 }
@@ -231,21 +231,18 @@ impl From<FixedFd> for OwnedFd {
 
 /// Refuses descriptors that cannot be read through.
 fn check_access(fd: &OwnedFd) -> Result<()> {
-    let call = format!("fcntl({}, F_GETFL)", fd.as_raw_fd());
+    let call = || format!("fcntl({}, F_GETFL)", fd.as_raw_fd());
     let flags = match rustix::fs::fcntl_getfl(fd) {
         Ok(flags) => flags,
-        Err(e) => return Err(Error::system(call, e.raw_os_error(), &[])),
+        Err(e) => return Err(Error::system(call(), e.raw_os_error(), &[])),
     };
     if flags.contains(OFlags::PATH) {
         let text = "opened with O_PATH: it names a file and opens nothing";
-        return Err(Error::refused(call, Kind::NotARegion, text));
+        return Err(Error::refused(call(), Kind::NotARegion, text));
     }
     if flags & OFlags::RWMODE == OFlags::WRONLY {
-        return Err(Error::refused(
-            call,
-            Kind::NotARegion,
-            "opened write-only: no mapping can be made from it",
-        ));
+        let text = "opened write-only: no mapping can be made from it";
+        return Err(Error::refused(call(), Kind::NotARegion, text));
     }
     Ok(())
 }

@@ -35,6 +35,7 @@
 //! * `fixed`: [`FixedFd`], a descriptor *checked* unable to shrink: the only way to a safe mapping.
 //! * `expected`: [`Expected`], what a receiver asks of a region beyond that: size, seals, the right to write.
 //! * `shareable`: [`Shareable`] and [`shareable!`], what may live in memory that others write.
+//! * `head`: [`Head`], what a mapping begins with: one shareable value, or all of it as words in place.
 //! * `copy`: bulk copies in and out that are sound while others write, at memcpy speed.
 //! * `mapping`: [`Mapping`] and [`ReadMapping`], a typed head of atomics and a tail reached by copies.
 //! * [`ashmem`]: [`Region`], the entry point: a name, a size, a descriptor; and all of ashmem rule by rule:
@@ -46,7 +47,7 @@
 //!   [`lock::RobustMutex`] for those that do.
 //! * `sys`: [`same_open_file`], a system call that no library wraps.
 //!
-//! `unsafe` is in `copy`, `mapping`, `shareable`, `sys`, `ashmem::device`, two files of `handover`, and two
+//! `unsafe` is in `copy`, `mapping`, `head`, `shareable`, `sys`, `ashmem::device`, two files of `handover`, and two
 //! of `lock` alone. What is left out: anything that trusts a peer, except the robust mutex, which takes an
 //! `unsafe` promise for it. A peer can write any bytes at any moment, so nothing read from a region is used
 //! as an index, a length or an address unchecked.
@@ -62,6 +63,8 @@ mod fixed;
 mod expected;
 
 mod shareable;
+
+mod head;
 
 mod copy;
 
@@ -82,6 +85,7 @@ pub use error::{Error, Result};
 pub use expected::Expected;
 pub use fixed::FixedFd;
 pub use handover::scm_rights;
+pub use head::{Head, HeadAndWords};
 pub use mapping::{Mapping, ReadMapping};
 pub use memfd::{HugePages, Memfd, MemfdOptions, NAME_MAX};
 pub use seals::Seals;

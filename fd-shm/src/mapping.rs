@@ -1,7 +1,7 @@
 //! A fixed region in this process's address space: a typed head of atomics, and a tail reached by copies.
 //!
 //! ```text
-//!  0            size_of::<T>()      rounded up to 64                                   len
+//!  0              size of T         rounded up to 64                                   len
 //!  +--------------------------------+--------------------------------------------------+
 //!  | T: atomics, one size each      | tail: copy_in, copy_out                          |
 //!  +--------------------------------+--------------------------------------------------+
@@ -9,7 +9,8 @@
 //!
 //! The layout is chosen once, by `T`, when the mapping is made. So a word of the head is reachable at one
 //! atomic size only, and no copy ever overlaps it: racing accesses of different sizes to one byte would be
-//! undefined.
+//! undefined. Where `T` ends with a slice of words, it takes all that there is, and next to nothing is left
+//! for the tail.
 
 #![allow(unsafe_code)]
 
@@ -25,7 +26,7 @@ use nix::errno::Errno;
 use crate::copy;
 use crate::error::{Error, Kind, Meanings, Result};
 use crate::fixed::FixedFd;
-use crate::shareable::Shareable;
+use crate::head::Head;
 
 /// The head ends, and the tail begins, at a multiple of this: a cache line of today's processors.
 const LINE: usize = 64;
@@ -48,8 +49,8 @@ const MMAP: Meanings = &[
 ///
 /// * `raw` maps a region that can never shrink, or a part of one, so all of `raw.len()` bytes can be touched
 ///   for as long as this lives, by the invariants of [`FixedFd`].
-/// * The first `size_of::<T>()` bytes, for the `T` that it was made for, are inside, and are reached as that
-///   `T` alone.
+/// * The `T` that it was made for is inside at the beginning, with `T::size_in(raw.len())` bytes, which are
+///   reached as that `T` alone.
 /// * `tail` is at most `raw.len()`, and at or after the end of that `T`.
 struct Pages {
     /// Unmaps when dropped.
@@ -60,7 +61,7 @@ struct Pages {
 
 impl Pages {
     /// Maps `region` by `map`, with room for a `T` at its head.
-    fn new<T: Shareable>(
+    fn new<T: Head + ?Sized>(
         region: &FixedFd,
         map: impl FnOnce(&MmapOptions) -> io::Result<MmapRaw>,
         prot: &str,
@@ -69,7 +70,7 @@ impl Pages {
     }
 
     /// Maps `len` bytes from `offset` on, both inside a region that cannot shrink, and `offset` on a page.
-    fn of_part<T: Shareable>(
+    fn of_part<T: Head + ?Sized>(
         fd: BorrowedFd<'_>,
         offset: usize,
         len: usize,
@@ -77,14 +78,13 @@ impl Pages {
         prot: &str,
     ) -> Result<Self> {
         // A mapping begins on a page, so this is what makes the head aligned. Checked when `T` is compiled.
-        const { assert!(align_of::<T>() <= LINE) };
-        let head = size_of::<T>();
+        const { assert!(T::ALIGN <= LINE) };
         let call = || match (fd.as_raw_fd(), offset) {
             (fd, 0) => format!("mmap({len}, {prot}, MAP_SHARED, {fd})"),
             (fd, offset) => format!("mmap({len}, {prot}, MAP_SHARED, {fd}, {offset})"),
         };
-        if head > len {
-            let text = format!("the region is too small: its head needs {head} bytes");
+        if T::LEAST > len {
+            let text = format!("the region is too small: its head needs {} bytes", T::LEAST);
             return Err(Error::refused(call(), Kind::OutOfBounds, text));
         }
         let raw =
@@ -92,8 +92,8 @@ impl Pages {
                 Some(errno) => Error::system(call(), errno, MMAP),
                 None => Error::refused(call(), Kind::BadInput, e.to_string()),
             })?;
-        // INVARIANT: `region` cannot shrink, `head` fits, and rounding up keeps the tail behind the head.
-        Ok(Self { raw, tail: head.next_multiple_of(LINE).min(len) })
+        // INVARIANT: `region` cannot shrink, the head fits, and rounding up keeps the tail behind it.
+        Ok(Self { raw, tail: T::size_in(len).next_multiple_of(LINE).min(len) })
     }
 
     /// The number of bytes in the tail.
@@ -136,8 +136,9 @@ fn past_the_end(call: &str, offset: usize, len: usize, tail_len: usize) -> Error
 /// All of a region, mapped for reading and writing: `T` at its beginning, the rest by copies.
 ///
 /// Other processes read and write the same bytes at the same time, so nothing in here is ever a `&[u8]`: the
-/// head is made of atomics ([`Shareable`]), and the tail is copied in and out. Dereferences to the head. The
-/// mapping outlives the descriptor that it was made from; dropping it unmaps.
+/// head is made of atomics ([`Head`]), and the tail is copied in and out. Dereferences to the head. With a
+/// slice of words as its head, all of it is read and written in place. The mapping outlives the descriptor
+/// that it was made from; dropping it unmaps.
 ///
 /// Two mappings of one region, in one process or in several, may look at it with different `T`. Nothing
 /// breaks then, since they have different addresses and so are different memory to the language, as another
@@ -170,14 +171,14 @@ fn past_the_end(call: &str, offset: usize, len: usize, tail_len: usize) -> Error
 /// # References
 ///
 /// `mmap(2)`.
-pub struct Mapping<T: Shareable = ()> {
+pub struct Mapping<T: Head + ?Sized = ()> {
     /// The pages, writable.
     pages: Pages,
     /// The head is seen as a `&T`.
     head: PhantomData<&'static T>,
 }
 
-impl<T: Shareable> Mapping<T> {
+impl<T: Head + ?Sized> Mapping<T> {
     /// Maps all of `region`.
     pub(crate) fn new(region: &FixedFd) -> Result<Self> {
         let fd = region.as_fd().as_raw_fd();
@@ -234,19 +235,19 @@ impl<T: Shareable> Mapping<T> {
     }
 }
 
-impl<T: Shareable> Deref for Mapping<T> {
+impl<T: Head + ?Sized> Deref for Mapping<T> {
     type Target = T;
 
     #[inline]
     fn deref(&self) -> &T {
         // SAFETY: the invariants of `Pages` keep the head mapped and inside, a page is aligned for any `T`
-        // (checked in `Pages::new`), and `Shareable` makes any bytes a valid `T` that others may write at any
-        // moment.
-        unsafe { &*self.pages.raw.as_mut_ptr().cast::<T>() }
+        // (checked in `Pages::of_part`), and by `Placed` it consists of what is `Shareable`: any bytes are
+        // valid, and others may write them at any moment.
+        unsafe { &*T::at(self.pages.raw.as_mut_ptr(), self.pages.raw.len()) }
     }
 }
 
-impl<T: Shareable> fmt::Debug for Mapping<T> {
+impl<T: Head + ?Sized> fmt::Debug for Mapping<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Mapping").field("len", &self.len()).field("tail_len", &self.tail_len()).finish()
     }
@@ -273,14 +274,14 @@ impl<T: Shareable> fmt::Debug for Mapping<T> {
 /// region.map_read_only::<()>()?.copy_in(0, b"no")?;
 /// # Ok::<(), fd_shm::Error>(())
 /// ```
-pub struct ReadMapping<T: Shareable = ()> {
+pub struct ReadMapping<T: Head + ?Sized = ()> {
     /// The pages, not writable.
     pages: Pages,
     /// The head is seen as a `&T::View`.
     head: PhantomData<&'static T>,
 }
 
-impl<T: Shareable> ReadMapping<T> {
+impl<T: Head + ?Sized> ReadMapping<T> {
     /// Maps all of `region`.
     pub(crate) fn new(region: &FixedFd) -> Result<Self> {
         let fd = region.as_fd().as_raw_fd();
@@ -317,18 +318,18 @@ impl<T: Shareable> ReadMapping<T> {
     }
 }
 
-impl<T: Shareable> Deref for ReadMapping<T> {
+impl<T: Head + ?Sized> Deref for ReadMapping<T> {
     type Target = T::View;
 
     #[inline]
     fn deref(&self) -> &T::View {
         // SAFETY: as for `Mapping`; a `T::View` has the layout of `T` and only loads, which these pages
         // allow.
-        unsafe { &*self.pages.raw.as_ptr().cast::<T::View>() }
+        unsafe { &*T::view_at(self.pages.raw.as_ptr(), self.pages.raw.len()) }
     }
 }
 
-impl<T: Shareable> fmt::Debug for ReadMapping<T> {
+impl<T: Head + ?Sized> fmt::Debug for ReadMapping<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ReadMapping").field("len", &self.len()).field("tail_len", &self.tail_len()).finish()
     }

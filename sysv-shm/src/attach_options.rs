@@ -4,8 +4,8 @@ use libc::c_int;
 
 use crate::attachment::{Attachment, ReadAttachment};
 use crate::error::{Cause, Error, Result};
+use crate::head::Head;
 use crate::mapped::Mapped;
-use crate::shareable::Shareable;
 use crate::{Segment, diagnosis, sys};
 
 /// Where and with what rights a segment is attached.
@@ -92,7 +92,7 @@ impl AttachOptions {
     ///
     /// As [`Segment::attach`], and EINVAL: the address is not a multiple of the page size, or something is
     /// mapped there. Refused for an address in the first page.
-    pub fn attach<T: Shareable>(self, segment: &Segment) -> Result<Attachment<T>> {
+    pub fn attach<T: Head + ?Sized>(self, segment: &Segment) -> Result<Attachment<T>> {
         self.check_address(segment, 0)?;
         Ok(Attachment::new(Mapped::new(*segment, self, 0)?))
     }
@@ -102,7 +102,7 @@ impl AttachOptions {
     /// # Errors
     ///
     /// As [`attach`](AttachOptions::attach), with read permission being enough.
-    pub fn attach_read_only<T: Shareable>(self, segment: &Segment) -> Result<ReadAttachment<T>> {
+    pub fn attach_read_only<T: Head + ?Sized>(self, segment: &Segment) -> Result<ReadAttachment<T>> {
         self.check_address(segment, libc::SHM_RDONLY)?;
         Ok(ReadAttachment::new(Mapped::new(*segment, self, libc::SHM_RDONLY)?))
     }

@@ -7,15 +7,15 @@ use std::ops::Deref;
 
 use crate::copy;
 use crate::error::Result;
+use crate::head::Head;
 use crate::mapped::Mapped;
-use crate::shareable::Shareable;
 
 /// A segment attached for reading and writing: a `T` at its beginning, and behind it a tail of bytes.
 ///
 /// Other processes write to this memory at any moment. So it is never a slice or a plain reference: the head
-/// is reached as a [`Shareable`] `T`, which consists of atomics, and the tail is copied in and out. The tail
+/// is reached as a `T`, which consists of atomics ([`Head`]), and the tail is copied in and out. The tail
 /// begins at the next multiple of 64 after the head, so that no byte is reached in both ways. With `T = ()`
-/// everything is tail.
+/// everything is tail; with a slice of words, everything is read and written in place.
 ///
 /// Dropping it detaches it (`shmdt`); the segment stays. A child made by `fork` has the attachment too, at
 /// the same address.
@@ -55,13 +55,13 @@ use crate::shareable::Shareable;
 /// # References
 ///
 /// shmop(2)
-pub struct Attachment<T: Shareable = ()> {
+pub struct Attachment<T: Head + ?Sized = ()> {
     /// The memory, with room for a `T`.
     mapped: Mapped<T>,
 }
 
 #[allow(clippy::len_without_is_empty)] // a segment has at least one byte
-impl<T: Shareable> Attachment<T> {
+impl<T: Head + ?Sized> Attachment<T> {
     /// A `T` at the beginning of what `mapped` holds, which was attached without SHM_RDONLY for a `T`.
     pub(crate) fn new(mapped: Mapped<T>) -> Self {
         // INVARIANT: a `Mapped<T>` has the room; without SHM_RDONLY the mapping is writable.
@@ -106,18 +106,19 @@ impl<T: Shareable> Attachment<T> {
     }
 }
 
-impl<T: Shareable> Deref for Attachment<T> {
+impl<T: Head + ?Sized> Deref for Attachment<T> {
     type Target = T;
 
     #[inline]
     fn deref(&self) -> &T {
-        // SAFETY: the first `size_of::<T>()` bytes are mapped and aligned; `Shareable` promises that any bit
-        // pattern is a `T` made of atomics, so that other processes may write it while the reference lives.
-        unsafe { self.mapped.base().cast().as_ref() }
+        // SAFETY: the first `T::size_in(len)` bytes are mapped and aligned, and by `Placed` they are what is
+        // `Shareable`: any bit pattern is a `T` made of atomics, so that other processes may write it while
+        // the reference lives.
+        unsafe { &*T::at(self.mapped.base().as_ptr(), self.mapped.len()) }
     }
 }
 
-impl<T: Shareable> fmt::Debug for Attachment<T> {
+impl<T: Head + ?Sized> fmt::Debug for Attachment<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Attachment")
             .field("base", &self.mapped.base())
@@ -149,13 +150,13 @@ impl<T: Shareable> fmt::Debug for Attachment<T> {
 /// # References
 ///
 /// shmop(2)
-pub struct ReadAttachment<T: Shareable = ()> {
+pub struct ReadAttachment<T: Head + ?Sized = ()> {
     /// The memory, with room for a `T`.
     mapped: Mapped<T>,
 }
 
 #[allow(clippy::len_without_is_empty)] // a segment has at least one byte
-impl<T: Shareable> ReadAttachment<T> {
+impl<T: Head + ?Sized> ReadAttachment<T> {
     /// A `T` at the beginning of what `mapped` holds, for looking only.
     pub(crate) fn new(mapped: Mapped<T>) -> Self {
         // INVARIANT: a `Mapped<T>` has the room.
@@ -184,19 +185,19 @@ impl<T: Shareable> ReadAttachment<T> {
     }
 }
 
-impl<T: Shareable> Deref for ReadAttachment<T> {
+impl<T: Head + ?Sized> Deref for ReadAttachment<T> {
     type Target = T::View;
 
     #[inline]
     fn deref(&self) -> &T::View {
-        // SAFETY: the first `size_of::<T>()` bytes are mapped and aligned; `Shareable` promises that `View`
-        // has the size of `T`, that any bit pattern is one, and that it makes only loads that are sound on
-        // memory without write access.
-        unsafe { self.mapped.base().cast().as_ref() }
+        // SAFETY: the first `T::size_in(len)` bytes are mapped and aligned, and by `Placed` the view has as
+        // many; `Shareable` promises that any bit pattern is one, and that it makes only loads that are sound
+        // on memory without write access.
+        unsafe { &*T::view_at(self.mapped.base().as_ptr(), self.mapped.len()) }
     }
 }
 
-impl<T: Shareable> fmt::Debug for ReadAttachment<T> {
+impl<T: Head + ?Sized> fmt::Debug for ReadAttachment<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ReadAttachment")
             .field("base", &self.mapped.base())

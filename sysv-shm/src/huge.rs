@@ -7,8 +7,8 @@ use nix::errno::Errno;
 
 use crate::{smaps, sys};
 
-/// The smallest huge page of any 64-bit Linux (arm64, RISC-V); x86-64 has 2 MiB.
-const SMALLEST: usize = 64 << 10;
+/// The smallest huge page: of x86-64, and of any other 64-bit Linux (arm64, RISC-V).
+const SMALLEST: usize = if cfg!(target_arch = "x86_64") { 2 << 20 } else { 64 << 10 };
 
 /// Why a segment of huge pages is not attached unless asked for.
 pub(crate) const WHY_NOT: &str = "it is made of huge pages, or cannot be told from one: when none is free, \
@@ -19,7 +19,7 @@ pub(crate) const WHY_NOT: &str = "it is made of huge pages, or cannot be told fr
 /// The kernel tells this of a mapping, not of a segment. The questions are asked from the cheapest to the
 /// dearest, and nearly every attachment is through after the first.
 pub(crate) fn may_be(base: NonNull<u8>) -> bool {
-    // A mapping of huge pages begins at a multiple of their size; any other does once in sixteen times.
+    // A mapping of huge pages begins at a multiple of their size; any other does once in 512 times, or in 16.
     if !base.addr().get().is_multiple_of(SMALLEST) {
         return false;
     }

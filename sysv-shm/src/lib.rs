@@ -43,6 +43,7 @@
 //! * `mapped`: one mapping, from `shmat` to `shmdt`: here is made sure that it is as long as it says.
 //! * `huge`: huge pages, and how to tell that a segment is made of them.
 //! * `shareable`: [`Shareable`] and [`shareable!`], what may live in memory that others write.
+//! * `head`: [`Head`], what an attachment begins with: one shareable value, or all of it as words in place.
 //! * `copy`: bulk copies that are sound while others write.
 //! * `semaphore`: [`SemaphoreSet`], numbers to wait for; [`SemaphoreLock`], a lock that a dead owner gives
 //!   back.
@@ -96,6 +97,9 @@ mod huge;
 
 mod shareable;
 pub use shareable::{ReadOnly, Shareable};
+
+mod head;
+pub use head::{Head, HeadAndWords};
 
 mod copy;
 

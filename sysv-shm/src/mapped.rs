@@ -11,8 +11,8 @@ use std::sync::Arc;
 use libc::c_int;
 
 use crate::error::{Cause, Error, Result};
+use crate::head::Head;
 use crate::reservation::Reserved;
-use crate::shareable::Shareable;
 use crate::{AttachOptions, Segment, SegmentId, copy, diagnosis, huge, sys};
 
 /// The tail begins at the next multiple of this after the head: no cache line is shared by both.
@@ -25,8 +25,8 @@ const LINE: usize = 64;
 /// `base` is where `shmat` put it, and it has not been detached. At least `len` bytes from there are mapped
 /// (shared, readable, and writable unless attached with SHM_RDONLY) for as long as this lives: the segment
 /// cannot shrink, since a segment's size is fixed for life (but for a process that may write to ours anyway:
-/// see the crate's page, "Whom to trust"), and it cannot go, since this mapping keeps it. Once `new` or `over` has given it away, `len` is at least `size_of::<T>()`.
-pub(crate) struct Mapped<T> {
+/// see the crate's page, "Whom to trust"), and it cannot go, since this mapping keeps it. Once `new` or `over` has given it away, `len` is at least `T::LEAST`.
+pub(crate) struct Mapped<T: ?Sized> {
     /// Where it begins: a page boundary.
     base: NonNull<u8>,
     /// The segment's size as the kernel gave it.
@@ -34,21 +34,21 @@ pub(crate) struct Mapped<T> {
     /// The address range that it covers, when it was put over one of ours.
     over: Option<Arc<Reserved>>,
     /// What is at its beginning; nothing of it is owned.
-    head: PhantomData<fn() -> T>,
+    head: PhantomData<fn(&T)>,
 }
 
 // SAFETY: a mapping belongs to the process and not to a thread, and shmdt(2) may be called by any thread.
-unsafe impl<T> Send for Mapped<T> {}
+unsafe impl<T: ?Sized> Send for Mapped<T> {}
 
 // SAFETY: a shared `Mapped` gives nothing but its two numbers; what is done with them is the attachments'
 // business.
-unsafe impl<T> Sync for Mapped<T> {}
+unsafe impl<T: ?Sized> Sync for Mapped<T> {}
 
-impl<T: Shareable> Mapped<T> {
+impl<T: Head + ?Sized> Mapped<T> {
     /// `shmat(segment, ..)` - attaches a segment that has room for a `T`.
     pub(crate) fn new(segment: Segment, how: AttachOptions, access: c_int) -> Result<Self> {
         // A page is 4096 bytes or more, so what needs no more than a line is aligned at its beginning.
-        const { assert!(align_of::<T>() <= LINE && align_of::<T::View>() <= LINE) };
+        const { assert!(T::ALIGN <= LINE) };
         let (id, address) = (segment.id(), how.address());
         let flags = access | how.flags();
         let base = sys::shmat(id.number(), address, flags)
@@ -69,8 +69,8 @@ impl<T: Shareable> Mapped<T> {
                 format!("id {id} is another segment by now, of {real} bytes; at least {found} were found");
             return refused(Cause::Removed, meaning);
         }
-        if real < size_of::<T>() {
-            let needed = size_of::<T>();
+        if real < T::LEAST {
+            let needed = T::LEAST;
             let meaning =
                 format!("the segment has {real} bytes, and what should be seen in it needs {needed}");
             return refused(Cause::TooSmall, meaning);
@@ -121,7 +121,7 @@ impl<T: Shareable> Mapped<T> {
 
     /// Where the tail begins and ends.
     pub(crate) fn tail(&self) -> Range<usize> {
-        size_of::<T>().next_multiple_of(LINE).min(self.len)..self.len
+        T::size_in(self.len).next_multiple_of(LINE).min(self.len)..self.len
     }
 
     /// The address of `len` bytes at `offset` of the tail; an error when they are not all there.
@@ -151,7 +151,7 @@ impl<T: Shareable> Mapped<T> {
     }
 }
 
-impl<T> Mapped<T> {
+impl<T: ?Sized> Mapped<T> {
     /// Where it begins.
     #[inline]
     pub(crate) fn base(&self) -> NonNull<u8> {
@@ -176,7 +176,7 @@ fn size_of_attached(id: SegmentId) -> Result<usize> {
     }
 }
 
-impl<T> Drop for Mapped<T> {
+impl<T: ?Sized> Drop for Mapped<T> {
     fn drop(&mut self) {
         if let Some(range) = &self.over {
             // Not shmdt: it would leave the addresses to whoever asks first.
@@ -189,7 +189,7 @@ impl<T> Drop for Mapped<T> {
     }
 }
 
-impl<T> fmt::Debug for Mapped<T> {
+impl<T: ?Sized> fmt::Debug for Mapped<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Mapped").field("base", &self.base).field("len", &self.len).finish_non_exhaustive()
     }

@@ -113,6 +113,7 @@ impl SegmentOptions {
     /// # Errors
     ///
     /// As [`Segment::open`]; refused without a call when the mode has bits beyond 0777.
+    #[inline]
     pub fn open(self, key: Key, at_least: usize) -> Result<Segment> {
         if key.is_private() {
             // shmget has no way to say "find" here: with key 0 it makes a segment, whatever the flags.
@@ -146,6 +147,7 @@ impl SegmentOptions {
     }
 
     /// The mode as `shmget` takes it, refused where its bits would be flags: 01000 is `IPC_CREAT`.
+    #[inline]
     fn checked_mode(self, key: Key, size: usize, default: u32) -> Result<c_int> {
         let mode = self.mode.unwrap_or(default);
         match c_int::try_from(mode) {

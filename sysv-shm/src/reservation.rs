@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicU8, Ordering};
 
 use crate::attachment::{Attachment, ReadAttachment};
 use crate::error::{Cause, Error, Result};
+use crate::head::Head;
 use crate::mapped::Mapped;
-use crate::shareable::Shareable;
 use crate::{Segment, sys};
 
 /// A range of addresses that is kept free for a segment.
@@ -98,7 +98,7 @@ impl Reservation {
     /// As [`Segment::attach`]. Refused when the segment is longer than the range, and while the range is in
     /// use. If the kernel fails in the second step (ENOMEM; EACCES when the mode has changed in between), nobody
     /// can say what became of the range: it is given up for good, and every later attempt is refused.
-    pub fn attach<T: Shareable>(&self, segment: &Segment) -> Result<Attachment<T>> {
+    pub fn attach<T: Head + ?Sized>(&self, segment: &Segment) -> Result<Attachment<T>> {
         Ok(Attachment::new(Mapped::over(&self.range, *segment, 0)?))
     }
 
@@ -107,7 +107,7 @@ impl Reservation {
     /// # Errors
     ///
     /// As [`attach`](Reservation::attach), with read permission being enough.
-    pub fn attach_read_only<T: Shareable>(&self, segment: &Segment) -> Result<ReadAttachment<T>> {
+    pub fn attach_read_only<T: Head + ?Sized>(&self, segment: &Segment) -> Result<ReadAttachment<T>> {
         Ok(ReadAttachment::new(Mapped::over(&self.range, *segment, libc::SHM_RDONLY)?))
     }
 }

@@ -8,7 +8,7 @@ use libc::c_int;
 use crate::attachment::{Attachment, ReadAttachment};
 use crate::control::{self, Change};
 use crate::error::Result;
-use crate::shareable::Shareable;
+use crate::head::Head;
 use crate::{AttachOptions, Key, SegmentOptions, SegmentStat, diagnosis, sys};
 
 /// A segment's id: what `shmget` gives, and what every other call takes.
@@ -112,6 +112,7 @@ impl Segment {
     ///
     /// Refused without a call for [`Key::PRIVATE`], under which `shmget` would make a segment and not find
     /// one.
+    #[inline]
     pub fn open(key: Key, at_least: usize) -> Result<Self> {
         SegmentOptions::new().open(key, at_least)
     }
@@ -130,6 +131,7 @@ impl Segment {
     }
 
     /// `shmget` with checked arguments.
+    #[inline]
     pub(crate) fn get(key: Key, size: usize, flags: c_int) -> Result<Self> {
         let id = sys::shmget(key.number(), size, flags)
             .map_err(|errno| diagnosis::get(key, size, flags, errno))?;
@@ -190,7 +192,7 @@ impl Segment {
     ///
     /// Refused when `T` is larger than the segment, when the id names a smaller segment by now than was
     /// found, and for huge pages ([why](AttachOptions::accept_huge_pages)).
-    pub fn attach<T: Shareable>(&self) -> Result<Attachment<T>> {
+    pub fn attach<T: Head + ?Sized>(&self) -> Result<Attachment<T>> {
         AttachOptions::new().attach(self)
     }
 
@@ -202,7 +204,7 @@ impl Segment {
     /// # Errors
     ///
     /// As [`attach`](Segment::attach), with read permission being enough.
-    pub fn attach_read_only<T: Shareable>(&self) -> Result<ReadAttachment<T>> {
+    pub fn attach_read_only<T: Head + ?Sized>(&self) -> Result<ReadAttachment<T>> {
         AttachOptions::new().attach_read_only(self)
     }
 

@@ -70,6 +70,7 @@ pub(crate) struct Usage {
 /// `shmget(key, size, flags)` - finds or makes a segment, gives its id. [shmget(2)]
 ///
 /// [shmget(2)]: https://man7.org/linux/man-pages/man2/shmget.2.html
+#[inline]
 pub(crate) fn shmget(key: i32, size: usize, flags: c_int) -> Result<c_int, Errno> {
     // SAFETY: shmget(2) takes numbers only and touches no memory of the caller.
     let id = unsafe { libc::shmget(key, size, flags) };

@@ -73,6 +73,22 @@ pub(crate) fn map(fd: BorrowedFd<'_>) -> Result<RawMemory, Failure> {
     mmap(size, libc::MAP_SHARED, fd.as_raw_fd())
 }
 
+/// As [`map`], for one who believes nothing: `F_GETFL` and `F_GET_SEALS` first, so that what is mapped can be
+/// read, and cannot be cut.
+pub(crate) fn map_checked(fd: BorrowedFd<'_>) -> Result<RawMemory, Failure> {
+    // SAFETY: F_GETFL takes nothing.
+    let flags = unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_GETFL) };
+    if flags < 0 || flags & libc::O_ACCMODE == libc::O_WRONLY {
+        return Err(Failure::last("fcntl(F_GETFL): not open for reading"));
+    }
+    // SAFETY: F_GET_SEALS takes nothing.
+    let seals = unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_GET_SEALS) };
+    if seals < 0 || seals & libc::F_SEAL_SHRINK == 0 {
+        return Err(Failure::last("fcntl(F_GET_SEALS): it can be cut"));
+    }
+    map(fd)
+}
+
 /// `mmap` of what [`create`] has just made with this size: its maker need not ask.
 pub(crate) fn map_new(fd: BorrowedFd<'_>, size: usize) -> Result<RawMemory, Failure> {
     mmap(size, libc::MAP_SHARED, fd.as_raw_fd())

@@ -2,7 +2,7 @@
 
 #![allow(unsafe_code)]
 
-use std::ffi::CStr;
+use std::ffi::{CStr, CString};
 use std::io::{self, Write};
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::os::unix::process::CommandExt;
@@ -124,6 +124,20 @@ pub(crate) fn open_file_of(path: &CStr) -> Result<OwnedFd, Failure> {
     // SAFETY: the path ends with a NUL, by its type.
     let fd = unsafe { libc::open(path.as_ptr(), libc::O_RDWR | libc::O_CLOEXEC) };
     owned(fd.into(), || format!("open({}, O_RDWR)", path.to_string_lossy()))
+}
+
+/// As [`open_file_of`], for one who opens nothing but a regular file: `open(O_PATH)`, `fstat`, and `open` of
+/// what was looked at, in `/proc/self`.
+pub(crate) fn open_regular_file_of(path: &CStr) -> Result<OwnedFd, Failure> {
+    // SAFETY: the path ends with a NUL, by its type.
+    let found = unsafe { libc::open(path.as_ptr(), libc::O_PATH | libc::O_CLOEXEC) };
+    let found = owned(found.into(), || format!("open({}, O_PATH)", path.to_string_lossy()))?;
+    let stat = rustix::fs::fstat(&found).map_err(|e| Failure::call("fstat(found)", &e.into()))?;
+    if stat.st_mode & libc::S_IFMT != libc::S_IFREG {
+        return Err(Failure::new(format!("{}: no regular file", path.to_string_lossy())));
+    }
+    let path = CString::new(format!("/proc/self/fd/{}", found.as_raw_fd()));
+    open_file_of(&path.map_err(Failure::step("a path"))?)
 }
 
 fn owned(fd: i64, call: impl FnOnce() -> String) -> Result<OwnedFd, Failure> {

@@ -25,7 +25,7 @@ use crate::measure::Entry;
 use crate::orders::PartName;
 use crate::parts::{Given, Part};
 use crate::payload::{expect_sum, pattern};
-use crate::questions::passing::IN_PLACE;
+use crate::questions::in_place::IN_PLACE;
 use crate::questions::throughput::{Reader, slots};
 use crate::second_process::SecondProcess;
 use crate::{Failure, spin};

@@ -13,7 +13,7 @@ use crate::clock::Alone;
 use crate::exchange::Exchange;
 use crate::floor::futex;
 use crate::measure::Entry;
-use crate::memory::{Head, Memory};
+use crate::memory::{self, Head, Memory};
 use crate::orders::PartName;
 use crate::parts::{Given, Part};
 use crate::payload::pattern;
@@ -60,14 +60,16 @@ fn create(size: usize) -> Result<Shmem, Failure> {
 /// At least as long as a [`Head`], which is all that is ever reached of it.
 struct Words(Shmem);
 
-impl Memory for Words {
+impl memory::Words for Words {
     #[inline]
     fn head(&self) -> &Head {
         // SAFETY: by the invariant long enough, page-aligned, and mapped while `self` lives; a `Head` is
         // atomics. Nobody cuts it: that is a promise of both processes, which the crate cannot check.
         unsafe { &*self.0.as_ptr().cast::<Head>() }
     }
+}
 
+impl Memory for Words {
     fn put(&self, _: usize, _: &[u8]) -> Result<(), Failure> {
         Err(Failure::new("these words have no room behind them"))
     }

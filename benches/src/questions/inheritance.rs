@@ -21,7 +21,7 @@ use crate::clock::Alone;
 use crate::floor::memfd;
 use crate::floor::process;
 use crate::measure::Entry;
-use crate::payload::{buffer, expect_sum, pattern, sum};
+use crate::payload::{Buffer, buffer, expect_sum, pattern, sum};
 
 /// The hidden argument that makes a program such a child.
 pub(crate) const ARGUMENT: &str = "--heir";
@@ -57,7 +57,7 @@ struct Estate {
     /// Where they are written.
     to: PipeWriter,
     /// Private memory to copy into: made here, since a forked child allocates nothing.
-    buffer: RefCell<Box<[u8; 16 << 10]>>,
+    buffer: RefCell<Box<Buffer>>,
 }
 
 impl Estate {

@@ -8,7 +8,7 @@
 //! next question.
 
 use std::hint::black_box;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::rc::Rc;
 
 use fd_shm::{FixedFd, Region};
@@ -66,7 +66,8 @@ fn by_key(other: &Rc<SecondProcess>, size: usize) -> Result<Vec<Entry>, Failure>
         Segment::open(Key::new(key), size)?.attach::<()>()?;
         Ok(())
     };
-    let untouched = held.entries("System V, by key, untouched", size, raw, ours);
+    let checked = move || system_v::join(system_v::find(key)?).map(drop);
+    let untouched = held.checked_entries("System V, by key, untouched", size, raw, checked, ours);
     Ok(looked_at.into_iter().chain(untouched).collect())
 }
 
@@ -85,28 +86,42 @@ fn by_id(other: &Rc<SecondProcess>, size: usize) -> Result<[Entry; 2], Failure> 
     Ok(held.entries("System V, by id", size, raw, ours))
 }
 
-/// `mmap` of a descriptor. Ours checks first that it is memory which cannot shrink; the raw calls believe it.
+/// `mmap` of a descriptor. Ours checks first that it is memory which can be read and cannot shrink; the raw
+/// calls believe it.
 fn by_descriptor(other: &Rc<SecondProcess>, size: usize) -> Result<Vec<Entry>, Failure> {
     let region: OwnedFd = Region::create("joining", size)?.into();
     let held = Held::new(other, size, Invitation::received(None, Some(memfd::duplicate(&region)?)), None)?;
     let region = Rc::new(region);
-    let take = || Rc::clone(&region);
-    let (one, two, three, four) = (take(), take(), take(), take());
-    let raw = move || {
-        let arrived = memfd::duplicate(&*one)?;
-        look_raw(&memfd::map(arrived.as_fd())?, size)
+    let arrives = || {
+        let region = Rc::clone(&region);
+        move || memfd::duplicate(&*region)
     };
-    let ours = move || {
-        let joined = FixedFd::new(memfd::duplicate(&*two)?)?.map::<()>()?;
-        look(size, |at, word| Ok(joined.copy_out(at, word)?))
+    let mapped = |map: fn(BorrowedFd<'_>) -> Result<RawMemory, Failure>| {
+        let arrives = arrives();
+        move || map(arrives()?.as_fd())
     };
-    let looked_at = held.clone().entries("memfd, by descriptor", size, raw, ours);
-    let raw = move || memfd::map(memfd::duplicate(&*three)?.as_fd()).map(drop);
-    let ours = move || {
-        FixedFd::new(memfd::duplicate(&*four)?)?.map::<()>()?;
-        Ok(())
-    };
-    let untouched = held.entries("memfd, by fd, untouched", size, raw, ours);
+    let (raw, checked, here) = (mapped(memfd::map), mapped(memfd::map_checked), arrives());
+    let looked_at = held.clone().checked_entries(
+        "memfd, by descriptor",
+        size,
+        move || look_raw(&raw()?, size),
+        move || look_raw(&checked()?, size),
+        move || {
+            let joined = FixedFd::new(here()?)?.map::<()>()?;
+            look(size, |at, word| Ok(joined.copy_out(at, word)?))
+        },
+    );
+    let (raw, checked, here) = (mapped(memfd::map), mapped(memfd::map_checked), arrives());
+    let untouched = held.checked_entries(
+        "memfd, by fd, untouched",
+        size,
+        move || raw().map(drop),
+        move || checked().map(drop),
+        move || {
+            FixedFd::new(here()?)?.map::<()>()?;
+            Ok(())
+        },
+    );
     Ok(looked_at.into_iter().chain(untouched).collect())
 }
 
@@ -141,6 +156,20 @@ impl Held {
         let raw = Joiner { _held: self.clone(), join: Alone(raw) };
         let ours = Joiner { _held: self, join: Alone(ours) };
         [Entry::floor(subject, size as u64, raw), Entry::ours(subject, size as u64, ours)]
+    }
+
+    /// The same, and between them the raw way with our checks.
+    fn checked_entries(
+        self,
+        subject: &'static str,
+        size: usize,
+        raw: impl FnMut() -> Result<(), Failure> + 'static,
+        checked: impl FnMut() -> Result<(), Failure> + 'static,
+        ours: impl FnMut() -> Result<(), Failure> + 'static,
+    ) -> [Entry; 3] {
+        let checked = Joiner { _held: self.clone(), join: Alone(checked) };
+        let [floor, ours] = self.entries(subject, size, raw, ours);
+        [floor, Entry::checked(subject, size as u64, checked), ours]
     }
 }
 

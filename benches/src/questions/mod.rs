@@ -6,6 +6,7 @@ pub(crate) mod descriptors;
 pub(crate) mod first_touch;
 pub(crate) mod hand_over;
 pub(crate) mod hand_over_peer;
+pub(crate) mod in_place;
 pub(crate) mod inheritance;
 pub(crate) mod joining;
 pub(crate) mod passing;

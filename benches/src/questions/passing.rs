@@ -1,31 +1,27 @@
-//! Throughput where the memory itself travels, or where nothing does.
+//! Throughput where the memory itself travels.
 //!
-//! Passed: each message is a region whose descriptor is sent. A *fresh* one is made for each message, as
+//! Each message is a region whose descriptor is sent. A *fresh* one is made for each message, as
 //! `ipc-channel` does, and pays for its pages each time. *Recycled*, two regions stand and take turns: what
 //! is paid for is the message with the descriptor and the mapping over there, and an answer that says when a
 //! region may be written again.
-//!
-//! In place: the writer makes the message in the ring's slot, and the reader sums it there, through atomics:
-//! no byte is copied. A reader that does not trust the writer would have to copy before it looks.
 
 use std::io::{Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::rc::Rc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use fd_shm::{Mapping, Region, scm_rights};
 
-use super::throughput::{Reader, RingEnd, Writer, slots};
+use super::throughput::{Reader, Writer};
 use crate::Failure;
-use crate::clock::{Clock, Subject};
+use crate::clock::Subject;
 use crate::floor::memory::RawMemory;
 use crate::floor::{memfd, socket};
 use crate::measure::Entry;
-use crate::memory::{Invitation, Model, RawMemfd};
+use crate::memory::Invitation;
 use crate::orders::PartName;
 use crate::parts::{Given, Part};
-use crate::payload::{buffer, expect_sum, sum_pieces};
+use crate::payload::{buffer, sum_pieces};
 use crate::second_process::SecondProcess;
 
 /// The ways of one size.
@@ -37,12 +33,8 @@ pub(super) fn entries(other: &Rc<SecondProcess>, size: usize) -> Result<Vec<Entr
         Entry::ours(fresh, in_bytes, passer(other, size, fresh_ours, false, false)?),
         Entry::floor(recycled, in_bytes, Pool::<RawPool>::subject(other, size)?),
         Entry::ours(recycled, in_bytes, Pool::<OurPool>::subject(other, size)?),
-        Entry::floor(IN_PLACE, in_bytes, InPlace::new(other, size)?),
     ])
 }
-
-/// The floor of peers that share without copying.
-pub(crate) const IN_PLACE: &str = "memfd, in place";
 
 /// A writer that passes each message by `pass`.
 fn passer(
@@ -155,67 +147,4 @@ pub(crate) fn receiver(raw: bool, recycled: bool, mut given: Given) -> Result<Bo
         }
         Ok(sum)
     })))
-}
-
-/// Makes messages in the slots of a ring.
-struct InPlace {
-    /// Where the reader is.
-    other: Rc<SecondProcess>,
-    /// The reader.
-    part: usize,
-    /// This end of the ring.
-    end: RingEnd<RawMemfd>,
-    /// Messages made so far.
-    made: u64,
-}
-
-impl InPlace {
-    fn new(other: &Rc<SecondProcess>, size: usize) -> Result<Self, Failure> {
-        let (memory, invitation) = RawMemfd::create(size * slots(size) as usize)?;
-        let part = other.join(PartName::InPlace, size, &invitation, &[])?;
-        let end = RingEnd::new(memory.with_words(), size);
-        Ok(Self { other: Rc::clone(other), part, end, made: 0 })
-    }
-}
-
-impl Subject for InPlace {
-    fn run(&mut self, count: u64, clock: &mut Clock) -> Result<(), Failure> {
-        self.other.run(self.part, count)?;
-        let mut written = 0_u64;
-        clock.start();
-        for _ in 0..count {
-            self.made += 1;
-            let made = self.made;
-            self.end.write_by(|memory, slot| {
-                for (at, word) in words(memory, slot).iter().enumerate() {
-                    let value = made ^ at as u64;
-                    // Relaxed: the ring's count, released behind them, carries them over.
-                    word.store(value, Ordering::Relaxed);
-                    written = written.wrapping_add(value);
-                }
-                Ok(())
-            })?;
-        }
-        let found = self.other.answer(clock)?;
-        clock.finish(count);
-        expect_sum(found, written)
-    }
-}
-
-/// The reading end of a ring whose messages stay where they are.
-pub(crate) fn in_place_reader(mut given: Given) -> Result<Box<dyn Part>, Failure> {
-    let (size, invitation) = (given.size(), given.invitation());
-    let memory = RawMemfd::join(invitation, size * slots(size) as usize)?;
-    let mut end = RingEnd::new(memory.with_words(), size);
-    Ok(Box::new(Reader(move || {
-        end.read_by(|memory, slot| {
-            let sum = |sum: u64, word: &AtomicU64| sum.wrapping_add(word.load(Ordering::Relaxed));
-            Ok(words(memory, slot).iter().fold(0, sum))
-        })
-    })))
-}
-
-/// The words of a slot.
-fn words(memory: &RawMemfd, slot: std::ops::Range<usize>) -> &[AtomicU64] {
-    &memory.words()[slot.start / 8..slot.end / 8]
 }

@@ -16,10 +16,10 @@ use ipc_channel::ipc::{
 };
 use rustix::pipe::{PipeFlags, pipe_with};
 
-use super::{passing, peer};
+use super::{in_place, passing, peer};
 use crate::clock::{Alone, Clock, Subject};
 use crate::measure::{Effort, Entry};
-use crate::memory::{Invitation, Memory, Model, ModelId, with_model};
+use crate::memory::{Invitation, Memory, Model, ModelId, Words, with_model};
 use crate::orders::PartName;
 use crate::parts::{Given, Part};
 use crate::payload::{buffer, expect_sum, pattern, stamp, sum, sum_pieces};
@@ -55,6 +55,7 @@ pub(super) fn entries(other: &Rc<SecondProcess>, size: usize) -> Result<Vec<Entr
     let writer = Writer::new(other, part, size, send);
     entries.push(Entry::peer("ipc-channel shared memory", in_bytes, "memfd passed, fresh", writer));
     entries.extend(passing::entries(other, size)?);
+    entries.extend(in_place::entries(other, size)?);
     #[cfg(feature = "peers")]
     entries.push(crate::peers::throughput(other, size)?);
     Ok(entries)
@@ -147,7 +148,7 @@ pub(super) struct RingEnd<M> {
     other_at: u32,
 }
 
-impl<M: Memory> RingEnd<M> {
+impl<M: Words> RingEnd<M> {
     /// The end of a ring in which nothing has been written.
     pub(super) fn new(memory: M, size: usize) -> Self {
         Self { memory, size, slots: slots(size), at: 0, other_at: 0 }
@@ -157,11 +158,6 @@ impl<M: Memory> RingEnd<M> {
     fn slot(&self) -> Range<usize> {
         let begin = (self.at % self.slots) as usize * self.size;
         begin..begin + self.size
-    }
-
-    #[inline]
-    fn write(&mut self, message: &[u8]) -> Result<(), Failure> {
-        self.write_by(|memory, slot| memory.put(slot.start, message))
     }
 
     /// Waits for a free slot, lets it be filled, and hands it over.
@@ -185,13 +181,6 @@ impl<M: Memory> RingEnd<M> {
         Ok(())
     }
 
-    #[inline]
-    fn read_sum(&mut self, buffer: &mut [u8; 16 << 10]) -> Result<u64, Failure> {
-        self.read_by(|memory, slot| {
-            sum_pieces(slot.len(), buffer, |at, piece| memory.get(slot.start + at, piece))
-        })
-    }
-
     /// Waits for a message, lets it be read, and gives its slot back.
     #[inline]
     pub(super) fn read_by(
@@ -211,6 +200,20 @@ impl<M: Memory> RingEnd<M> {
         // INVARIANT: the message has been read, and with this the slot is the writer's.
         head.second.word.store(self.at, Ordering::Release);
         Ok(sum)
+    }
+}
+
+impl<M: Memory> RingEnd<M> {
+    #[inline]
+    fn write(&mut self, message: &[u8]) -> Result<(), Failure> {
+        self.write_by(|memory, slot| memory.put(slot.start, message))
+    }
+
+    #[inline]
+    fn read_sum(&mut self, buffer: &mut [u8; 16 << 10]) -> Result<u64, Failure> {
+        self.read_by(|memory, slot| {
+            sum_pieces(slot.len(), buffer, |at, piece| memory.get(slot.start + at, piece))
+        })
     }
 }
 

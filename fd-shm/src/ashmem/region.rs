@@ -14,10 +14,10 @@ use super::pins::Pins;
 use super::prot::Prot;
 use crate::error::{Error, Kind, Meanings, Result};
 use crate::fixed::{FixedFd, KEEPS_PINS, Keeper};
+use crate::head::Head;
 use crate::mapping::{Mapping, ReadMapping};
 use crate::memfd::{self, Memfd};
 use crate::seals::{self, Seals};
-use crate::shareable::Shareable;
 
 /// What ashmem's answers to pin operations mean here.
 pub(super) const ASHMEM: Meanings = &[
@@ -298,7 +298,7 @@ impl Region {
     /// # Errors
     ///
     /// Those of [`FixedFd::map`].
-    pub fn map<T: Shareable>(&self) -> Result<Mapping<T>> {
+    pub fn map<T: Head + ?Sized>(&self) -> Result<Mapping<T>> {
         self.fd.map()
     }
 
@@ -307,7 +307,7 @@ impl Region {
     /// # Errors
     ///
     /// Those of [`FixedFd::map_read_only`].
-    pub fn map_read_only<T: Shareable>(&self) -> Result<ReadMapping<T>> {
+    pub fn map_read_only<T: Head + ?Sized>(&self) -> Result<ReadMapping<T>> {
         self.fd.map_read_only()
     }
 
