@@ -90,6 +90,8 @@ pub struct World<T = ()> {
     opened: Option<ProcessId>,
     /// The last answer of the driver to an input that is answered at once.
     done: Option<Result<(), Errno>>,
+    /// Files that a thread has let go of inside a call: they go when it returns (`task_work`).
+    closing: Vec<(ThreadId, File<T>)>,
     /// Every file that was opened, for the count.
     ledger: Vec<Watch<T>>,
     /// What closes have left to do is done at once.
@@ -117,6 +119,7 @@ impl<T> World<T> {
             answered: Vec::new(),
             opened: None,
             done: None,
+            closing: Vec::new(),
             ledger: Vec::new(),
             is_eager: true,
             devices_travel: false,

@@ -189,29 +189,32 @@ unsafe impl<W: Shareable> Placed for [W] {
 }
 
 impl<H: Shareable, W: Shareable> HeadAndWords<H, W> {
+    /// The size of the head, behind which the words begin.
+    const HEAD: usize = {
+        assert!(size_of::<H>().is_multiple_of(align_of::<W>()), "the words would begin behind a gap");
+        // Else there could be padding at the end, outside of the mapping.
+        assert!(align_of::<H>() <= align_of::<W>(), "the head is aligned higher than the words");
+        size_of::<H>()
+    };
+
     /// How many words lie behind the head in `len` bytes.
     const fn words_in(len: usize) -> usize {
-        const {
-            assert!(size_of::<H>().is_multiple_of(align_of::<W>()), "the words would begin behind a gap");
-            // Else there could be padding at the end, outside of the mapping.
-            assert!(align_of::<H>() <= align_of::<W>(), "the head is aligned higher than the words");
-        }
-        count::<W>(len - size_of::<H>())
+        count::<W>(len - Self::HEAD)
     }
 }
 
 // SAFETY: `repr(C)` puts the words behind the head, with no gap and no padding at the end by the assertions
-// in `words_in`; as many whole ones as `len` bytes hold, of which the head has `LEAST`. The views have the
+// in `HEAD`; as many whole ones as `len` bytes hold, of which the head has `LEAST`. The views have the
 // same sizes, and alignments that are no higher, by `Shareable`. A pointer to a slice keeps its number of
 // elements when it becomes one to a structure that ends with the slice.
 unsafe impl<H: Shareable, W: Shareable> Placed for HeadAndWords<H, W> {
     type View = HeadAndWords<H::View, W::View>;
     const ALIGN: usize = align_of::<W>();
-    const LEAST: usize = size_of::<H>();
+    const LEAST: usize = Self::HEAD;
 
     #[inline]
     fn size_in(len: usize) -> usize {
-        size_of::<H>() + Self::words_in(len) * size_of::<W>()
+        Self::HEAD + Self::words_in(len) * size_of::<W>()
     }
 
     #[inline]

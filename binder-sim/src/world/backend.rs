@@ -21,7 +21,7 @@ impl<T> World<T> {
                 Output::Done(done) => self.done = Some(done),
                 Output::Answered { thread, result } => {
                     self.answered.push((thread, result));
-                    self.note_left(thread.process);
+                    self.note_end_of_call(thread);
                 }
                 Output::Install(install) => self.install(install),
                 Output::InstallRemote(install) => self.install_remote(install),
@@ -30,7 +30,7 @@ impl<T> World<T> {
                 Output::Wake(thread) => self.ready.push_back(thread),
                 Output::Return { thread, result } => {
                     self.note_return(thread, result);
-                    self.note_left(thread.process);
+                    self.note_end_of_call(thread);
                 }
                 Output::Step { thread, function, text } => self.note(thread, Lane::Driver, function, || text),
             }
@@ -67,8 +67,9 @@ impl<T> World<T> {
         let task = self.task_of(reader);
         let mut steps = Vec::new();
         let answer = self.reserve(reader, task, &files, &mut steps);
+        let mut files = files.into_iter();
         let answer = answer.map(|reserved| {
-            let (mut steps, mut files) = (steps.into_iter(), files.into_iter());
+            let mut steps = steps.into_iter();
             let install = |number: Reserved| {
                 let Some(file) = files.next() else { return number.number() };
                 let note = steps.next().map(|step| (file.file.to_string(), file.sender_fd, step));
@@ -82,6 +83,8 @@ impl<T> World<T> {
             };
             reserved.into_iter().map(install).collect()
         });
+        // All of them, if none could be given a number.
+        self.closing.extend(files.map(|file| (reader, file.file)));
         self.driver.handle(Input::Installed(call, answer));
     }
 

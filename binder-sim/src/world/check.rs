@@ -19,8 +19,9 @@ impl<T> World<T> {
         }
         let in_tables = tables.flat_map(|table| table.iter().map(|(_, file)| file));
         let mut seen: BTreeMap<usize, usize> = BTreeMap::new();
+        let closing = self.closing.iter().map(|(_, file)| file);
         let mapped = self.processes.iter().flat_map(|process| &process.mappings);
-        for file in in_tables.chain(mapped).chain(self.driver.files()) {
+        for file in in_tables.chain(mapped).chain(closing).chain(self.driver.files()) {
             *seen.entry(file.identity()).or_default() += 1;
         }
         for watch in &self.ledger {

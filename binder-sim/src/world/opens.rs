@@ -167,6 +167,17 @@ impl<T> World<T> {
         }
     }
 
+    /// A call has returned. What its thread let go of goes now, and with it, or with a message that nobody will
+    /// read, perhaps the last that held an open.
+    pub(super) fn note_end_of_call(&mut self, thread: ThreadId) {
+        self.closing.retain(|(closer, _)| *closer != thread);
+        self.note_left(thread.process);
+        if self.devices_travel {
+            self.note_lost_devices();
+            self.run_eagerly();
+        }
+    }
+
     /// A call of an open has returned: it may have been the last thing that held it.
     pub(super) fn note_left(&mut self, id: ProcessId) {
         if self.opens.get(id.index()).is_some_and(|open| open.is_left && open.id == id) {
