@@ -33,8 +33,9 @@ pub(crate) fn run() -> bool {
         let script = generate(seed);
         match compare(&script, &kernel) {
             Compared::Same => {}
-            Compared::Open => {
-                println!("SEED={seed} is answered in more than one way, and ours is one of them");
+            Compared::Open(there, here) => {
+                println!("SEED={seed} is answered in more than one way, and ours is one of them:");
+                show(&script, &there, &here);
                 open += 1;
             }
             Compared::Unclear(there, here) => {
@@ -83,7 +84,7 @@ enum Compared {
     Same,
     /// The real driver answers in more than one way, and one of them is the simulated driver's: threads
     /// that run at the same time can come to the same list in any order, and a kernel leaves open in which.
-    Open,
+    Open(SeenBy, SeenBy),
     /// It was not asked of the real driver: opens that hold each other for ever, in messages that nobody can read
     /// any more, would leave the device with a manager, and the machine of no use for what comes next.
     Unasked,
@@ -113,7 +114,7 @@ fn compare(script: &Script, kernel: &str) -> Compared {
     }
     let again: Vec<SeenBy> = (0..AGAIN).map(|_| stage::run(script, kernel)).collect();
     if again.contains(&here) {
-        return Compared::Open;
+        return Compared::Open(there, here);
     }
     match again.iter().find(|again| **again != there) {
         None => Compared::Different(there, here),

@@ -49,14 +49,17 @@ pub(super) fn expected(script: &Script, kernel: &str) -> Vec<State> {
 impl Stage<'_> {
     /// Waits until the driver has done what a step leaves it to do.
     pub(super) fn await_driver(&mut self) {
-        let begin = Instant::now();
+        let (begin, mut was_done) = (Instant::now(), false);
         loop {
             let is = opens(&self.pids);
             let Some(expected) = self.expected.get(self.now - 1) else { return };
             let count = expected.opens.len() + expected.lingering;
-            if is == expected.opens && count_opens() == self.before + count {
+            let is_done = is == expected.opens && count_opens() == self.before + count;
+            // Whoever was woken by the last of it has run in between.
+            if is_done && was_done {
                 return;
             }
+            was_done = is_done;
             if begin.elapsed() > PATIENCE {
                 let text = format!("the driver has {is:?}, and not {expected:?}");
                 self.seen[(self.now - 1).min(self.script.steps.len() - 1)].push(text);
