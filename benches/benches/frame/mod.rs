@@ -8,7 +8,8 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use benches::{Clock, Effort, Entry, Failure, Place, Question, become_if_asked, prepare};
-use criterion::{BenchmarkId, Criterion};
+use criterion::measurement::WallTime;
+use criterion::{BenchmarkGroup, BenchmarkId, Criterion};
 
 /// The `main` of a criterion program: all subjects of one question.
 ///
@@ -32,22 +33,28 @@ fn run(question: Question) -> Result<(), Failure> {
     let mut criterion = Criterion::default()
         .warm_up_time(Duration::from_millis(100))
         .measurement_time(Duration::from_millis(500))
-        .sample_size(20)
-        .configure_from_args();
+        .sample_size(20);
+    // To draw a subject's pages takes criterion eight times as long as to measure it.
+    if std::env::var_os("PLOTS").is_none() {
+        criterion = criterion.without_plots();
+    }
+    let mut criterion = criterion.configure_from_args();
     let failed = RefCell::new(None);
+    // One group for the question: criterion draws a group's summary whenever a group ends.
+    let mut measured = criterion.benchmark_group(question.title());
     for group in prepare(question, place, Effort::QUICK) {
         for entry in group()?.entries {
-            bench(&mut criterion, question, entry, &failed);
+            bench(&mut measured, entry, &failed);
         }
     }
+    measured.finish();
     criterion.final_summary();
     failed.into_inner().map_or(Ok(()), Err)
 }
 
 /// Measures one subject. Criterion's closures cannot fail: the first failure is kept, and the rest is
 /// skipped.
-fn bench(criterion: &mut Criterion, question: Question, mut entry: Entry, failed: &RefCell<Option<Failure>>) {
-    let mut group = criterion.benchmark_group(question.title());
+fn bench(group: &mut BenchmarkGroup<'_, WallTime>, mut entry: Entry, failed: &RefCell<Option<Failure>>) {
     let id = BenchmarkId::new(format!("{}/{}", entry.subject, entry.role.name()), entry.size);
     group.bench_function(id, |bencher| {
         bencher.iter_custom(|count| {
