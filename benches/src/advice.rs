@@ -54,8 +54,11 @@ fn passing(report: &Report) -> Option<String> {
         Some(size) => {
             format!("From messages of {} on, pass the descriptor of memory that stands", bytes(size))
         }
-        None => "At no size of this run did passing a descriptor beat copying through a socket, so copy"
-            .to_owned(),
+        None => {
+            "From no size of this run on did passing a descriptor stay ahead of copying through a socket, so \
+                 measure yours"
+                .to_owned()
+        }
     };
     let mut above: Vec<f64> =
         report.rows.iter().filter(|row| row.role == Role::Ours).filter_map(|row| row.ratio).collect();
