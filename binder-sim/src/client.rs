@@ -163,8 +163,9 @@ impl Client {
     /// `ioctl(BINDER_WRITE_READ)` with an argument of one's own.
     ///
     /// # Errors
-    /// The driver's; `EFAULT` for memory that it cannot read or write. `EINVAL` for less room than a word behind
-    /// what is said to be read: the driver compares without a sign, and would write a whole answer there.
+    /// The driver's; `EFAULT` for memory that it cannot read or write. `EINVAL`, without asking it, for room of one
+    /// to three bytes, and for more that is said to be read than there is room: the driver compares without a
+    /// sign, and would write a whole answer behind the end.
     ///
     /// # Safety
     /// What lies in the `read_size` bytes at `read_buffer` may be written over. Where nothing is mapped the driver
