@@ -53,6 +53,8 @@ pub enum Input<F> {
     WriteRead {
         /// The caller.
         thread: ThreadId,
+        /// The caller's effective uid, which is the opener's unless the open was handed over.
+        euid: u32,
         /// The commands.
         write: Vec<Command>,
         /// For each descriptor number in them, in order, the file that the caller's table has there, if any.
@@ -64,7 +66,7 @@ pub enum Input<F> {
     Ioctl {
         /// The caller.
         thread: ThreadId,
-        /// The caller's effective uid, which is the opener's unless the open was handed over.
+        /// The caller's effective uid.
         euid: u32,
         /// Which, and its argument.
         ioctl: Ioctl,

@@ -20,7 +20,7 @@ impl<F: core::fmt::Debug> Driver<F> {
     /// Begins a `BINDER_WRITE_READ`.
     pub(crate) fn write_read(
         &mut self,
-        id: ThreadId,
+        (id, euid): (ThreadId, u32),
         (write, files): (Vec<Command>, Vec<Option<F>>),
         read: Read,
     ) -> Result<(), Errno> {
@@ -31,6 +31,7 @@ impl<F: core::fmt::Debug> Driver<F> {
         }
         let key = self.enter(id)?;
         self.threads[key].call = Some(Call {
+            euid,
             commands: write.into_iter(),
             files,
             looked_up: 0,

@@ -178,8 +178,8 @@ impl<F: core::fmt::Debug> Driver<F> {
                     process.euid = euid;
                 }
             }
-            Input::WriteRead { thread, write, files, read } => {
-                if let Err(errno) = self.write_read(thread, (write, files), read) {
+            Input::WriteRead { thread, euid, write, files, read } => {
+                if let Err(errno) = self.write_read((thread, euid), (write, files), read) {
                     self.outputs.push_back(Output::Done(Err(errno)));
                 }
             }

@@ -62,6 +62,9 @@ pub struct Profile {
     pub freeze_notification: bool,
     /// A superseded one-way call's files are never released: a mistake of those kernels.
     pub forgets_superseded_files: bool,
+    /// Tells a receiver the effective uid of whoever made the call (`current_euid`), not of the process that opened
+    /// the device (`task_euid(proc->tsk)`). They differ for an open that was handed over.
+    pub tells_callers_uid: bool,
 }
 
 impl Profile {
@@ -74,6 +77,7 @@ impl Profile {
         pending_frozen: false,
         freeze_notification: false,
         forgets_superseded_files: false,
+        tells_callers_uid: false,
     };
 
     /// Linux 6.1.
@@ -96,7 +100,8 @@ impl Profile {
     };
 
     /// Linux 7.3.
-    pub const V7_3: Profile = Profile { name: "7.3", forgets_superseded_files: false, ..Profile::V6_12 };
+    pub const V7_3: Profile =
+        Profile { name: "7.3", forgets_superseded_files: false, tells_callers_uid: true, ..Profile::V6_12 };
 
     /// All of them, the oldest first.
     pub const ALL: [Profile; 4] = [Profile::V5_10, Profile::V6_1, Profile::V6_12, Profile::V7_3];

@@ -19,7 +19,7 @@ impl<F: core::fmt::Debug> Driver<F> {
             from: is_sync.then_some(sender),
             sender: from,
             sender_pid: self.processes[from].pid,
-            sender_euid: self.processes[from].euid,
+            sender_euid: self.sender_euid(sender),
             from_parent: if is_sync { self.threads[sender].stack } else { None },
             to: Some(route.to),
             to_thread: route.to_thread,
@@ -46,6 +46,13 @@ impl<F: core::fmt::Debug> Driver<F> {
         if let Some(node) = route.node {
             self.put_node(node);
         }
+    }
+
+    /// Which uid the receiver is told: they differ for an open that was handed over.
+    fn sender_euid(&self, sender: ThreadKey) -> u32 {
+        let caller = self.threads[sender].call.as_ref().map(|call| call.euid);
+        let opener = self.processes[self.process_of(sender)].euid;
+        caller.filter(|_| self.profile.tells_callers_uid).unwrap_or(opener)
     }
 
     /// Ends the call `call` with the reply `id`: the caller's stack pops, the reply is its next work.

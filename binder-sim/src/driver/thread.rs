@@ -100,6 +100,8 @@ pub(crate) enum Hold<F> {
 /// An ioctl under way: the thread is inside it until it returns.
 #[derive(Debug)]
 pub(crate) struct Call<F> {
+    /// The effective uid of whoever makes it.
+    pub(crate) euid: u32,
     /// The commands that are left.
     pub(crate) commands: vec::IntoIter<Command>,
     /// For each descriptor number in all commands, the file that the caller's table has there.

@@ -168,7 +168,8 @@ impl<T> World<T> {
         let thread = self.thread(caller, &call)?;
         self.note_call(caller.pid, &write, read);
         let files = self.look_up(caller.pid, &write);
-        self.handle(Input::WriteRead { thread, write, files, read });
+        let euid = self.processes[caller.pid.index()].euid;
+        self.handle(Input::WriteRead { thread, euid, write, files, read });
         let refused = "the thread is inside another call, or the room is less than a return";
         self.done().map_err(|errno| Error::new(call(), errno, refused))?;
         Ok(self.returned_of(thread))

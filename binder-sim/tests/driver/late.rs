@@ -2,10 +2,31 @@
 
 use binder_sim::driver::{Device, Driver, Input, Output, Profile, Read, ThreadId, Translation};
 use binder_sim::protocol::{Command, Ioctl, Object, ObjectFlags, Payload, TransactionData};
+use std::fmt::Debug;
 
 /// Everything that a driver says.
-fn said<F: std::fmt::Debug>(driver: &mut Driver<F>) -> Vec<Output<F>> {
+fn said<F: Debug>(driver: &mut Driver<F>) -> Vec<Output<F>> {
     std::iter::from_fn(|| driver.poll()).collect()
+}
+
+/// A process opens and maps the device; its main thread.
+fn join<F: Debug>(driver: &mut Driver<F>, pid: u32) -> ThreadId {
+    driver.handle(Input::Open { device: Device::Binder, pid, euid: 0, comm: "it".into() });
+    let Some(Output::Opened(process)) = driver.poll() else { panic!("an open") };
+    driver.handle(Input::Mmap { process, pid, base: 4096, size: 4096, write: false });
+    said(driver);
+    ThreadId { process, tid: pid }
+}
+
+/// One command, with the files that its descriptors name; nothing is read.
+fn write<F>(thread: ThreadId, command: Command, files: Vec<F>) -> Input<F> {
+    let files = files.into_iter().map(Some).collect();
+    Input::WriteRead { thread, euid: 0, write: vec![command], files, read: Read::NONE }
+}
+
+/// Takes what there is.
+fn read<F>(thread: ThreadId) -> Input<F> {
+    Input::WriteRead { thread, euid: 0, write: vec![], files: vec![], read: Read::NOW }
 }
 
 #[test]
@@ -23,10 +44,9 @@ fn an_open_that_is_gone_is_answered_or_ignored() {
     // Closed and not yet taken apart, and then not there at all, and then somebody else's place.
     for round in 0..3 {
         let thread = ThreadId { process: gone, tid: 7 };
-        let write = || vec![Command::EnterLooper];
         let inputs = [
             Input::Mmap { process: gone, pid: 7, base: 0, size: 4096, write: false },
-            Input::WriteRead { thread, write: write(), files: vec![], read: Read::WAIT },
+            write(thread, Command::EnterLooper, vec![]),
             Input::Ioctl { thread, euid: 0, ioctl: Ioctl::Version },
             Input::Poll(thread),
             Input::Munmap(gone),
@@ -57,14 +77,7 @@ fn an_answer_that_comes_too_late_changes_nothing() {
     for translation in Translation::ALL {
         for late in [false, true] {
             let mut driver: Driver<&str> = Driver::new(Profile::default(), translation);
-            let mut join = |pid: u32| {
-                driver.handle(Input::Open { device: Device::Binder, pid, euid: 0, comm: "it".into() });
-                let Some(Output::Opened(process)) = driver.poll() else { panic!("an open") };
-                driver.handle(Input::Mmap { process, pid, base: 4096, size: 4096, write: false });
-                said(&mut driver);
-                ThreadId { process, tid: pid }
-            };
-            let [server, client] = [join(1), join(2)];
+            let [server, client] = [1, 2].map(|pid| join(&mut driver, pid));
             let flags = ObjectFlags::ACCEPTS_FDS;
             driver.handle(Input::Ioctl {
                 thread: server,
@@ -72,14 +85,8 @@ fn an_answer_that_comes_too_late_changes_nothing() {
                 ioctl: Ioctl::SetContextMgrExt { ptr: 0, cookie: 0, flags },
             });
             let call = TransactionData::new(0, 1, Payload::objects([Object::fd(5)]));
-            let write = vec![Command::Transaction(call)];
-            driver.handle(Input::WriteRead {
-                thread: client,
-                write,
-                files: vec![Some("file")],
-                read: Read::NONE,
-            });
-            driver.handle(Input::WriteRead { thread: server, write: vec![], files: vec![], read: Read::NOW });
+            driver.handle(write(client, Command::Transaction(call), vec!["file"]));
+            driver.handle(read(server));
             if translation == Translation::Deferred {
                 driver.check().expect("the reader's table has still to be asked");
             }
@@ -127,22 +134,14 @@ fn an_answer_that_comes_too_late_changes_nothing() {
 #[test]
 fn a_reply_that_waits_for_a_number_is_accounted_for() {
     let mut driver: Driver<&str> = Driver::new(Profile::default(), Translation::Classic);
-    let mut join = |pid: u32| {
-        driver.handle(Input::Open { device: Device::Binder, pid, euid: 0, comm: "it".into() });
-        let Some(Output::Opened(process)) = driver.poll() else { panic!("an open") };
-        driver.handle(Input::Mmap { process, pid, base: 4096, size: 4096, write: false });
-        said(&mut driver);
-        ThreadId { process, tid: pid }
-    };
-    let [server, client] = [join(1), join(2)];
+    let [server, client] = [1, 2].map(|pid| join(&mut driver, pid));
     driver.handle(Input::Ioctl { thread: server, euid: 0, ioctl: Ioctl::SetContextMgr });
     let call = Command::Transaction(TransactionData::new(0, 1, Payload::new()));
-    driver.handle(Input::WriteRead { thread: client, write: vec![call], files: vec![], read: Read::NONE });
-    driver.handle(Input::WriteRead { thread: server, write: vec![], files: vec![], read: Read::NOW });
+    driver.handle(write(client, call, vec![]));
+    driver.handle(read(server));
     said(&mut driver);
     let reply = Command::Reply(TransactionData::new(0, 1, Payload::objects([Object::fd(5), Object::fd(6)])));
-    let files = vec![Some("five"), Some("six")];
-    driver.handle(Input::WriteRead { thread: server, write: vec![reply], files, read: Read::NONE });
+    driver.handle(write(server, reply, vec!["five", "six"]));
     let files: Vec<&&str> = driver.files().collect();
     assert_eq!(files, [&"six"], "the first is on its way to the table");
 }
@@ -154,7 +153,7 @@ fn an_open_that_is_closed_takes_its_waiting_threads_along() {
     let Some(Output::Opened(process)) = driver.poll() else { panic!("an open") };
     let thread = ThreadId { process, tid: 1 };
     for read in [Read::NONE, Read::WAIT] {
-        driver.handle(Input::WriteRead { thread, write: vec![], files: vec![], read });
+        driver.handle(Input::WriteRead { thread, euid: 0, write: vec![], files: vec![], read });
     }
     said(&mut driver);
     assert!(driver.is_in_call(thread), "it waits");

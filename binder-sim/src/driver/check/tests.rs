@@ -29,7 +29,13 @@ fn busy() -> (Driver<&'static str>, ProcessId, ProcessId) {
     let objects = [Object::binder(0x500, ObjectFlags::NONE), Object::fd(3)];
     let call = TransactionData::new(0, 1, Payload::objects(objects)).flags(TransactionFlags::ONE_WAY);
     let write = vec![Command::Transaction(call), Command::IncRefs(0)];
-    driver.handle(Input::WriteRead { thread: client, write, files: vec![Some("file")], read: Read::NONE });
+    driver.handle(Input::WriteRead {
+        thread: client,
+        euid: 0,
+        write,
+        files: vec![Some("file")],
+        read: Read::NONE,
+    });
     while driver.poll().is_some() {}
     driver.check().expect("every invariant holds");
     (driver, server.process, client.process)
