@@ -233,11 +233,11 @@ fn answer(way: &str, question: &str, name: &str) -> Result<String> {
     Ok(match question {
         MEET => meet(way, name).into(),
         WHOSE => whose(way, &obtain(way, name, &socket)?, &socket)?.into(),
-        LOOK => {
-            let memory = obtain(way, name, &socket)?;
-            if memory.write().is_ok() { "no: its user lets himself write again" } else { "yes, by a seal" }
-                .into()
-        }
+        LOOK => match obtain(way, name, &socket)?.write() {
+            Ok(()) => "no: its user lets himself write again".into(),
+            Err(refused) if is_sealed(&*refused) => "yes, by a seal".into(),
+            Err(other) => return Err(other),
+        },
         CUT => {
             let memory = obtain(way, name, &socket)?;
             println!("{ARRIVED}");
@@ -252,6 +252,12 @@ fn answer(way: &str, question: &str, name: &str) -> Result<String> {
 
 /// What the receiver of a question about a change says when it is ready for it.
 const ARRIVED: &str = "arrived";
+
+/// Whether it is a seal that has refused: no mode bit says EPERM.
+fn is_sealed(refused: &(dyn Error + 'static)) -> bool {
+    let errno = refused.downcast_ref().and_then(std::io::Error::raw_os_error);
+    errno.is_some_and(|errno| errno == rustix::io::Errno::PERM.raw_os_error())
+}
 
 /// What a process that has nothing of the other's can say to be let in.
 fn meet(way: &str, name: &str) -> &'static str {
