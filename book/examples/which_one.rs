@@ -12,7 +12,7 @@ use std::io::{BufRead, BufReader, Read as _};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::os::unix::net::UnixStream;
-use std::process::{Child, Command, ExitCode, Stdio};
+use std::process::{Command, ExitCode, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use fd_shm::{FixedFd, Region, Seals, scm_rights};
@@ -25,6 +25,10 @@ mod broker;
 
 #[path = "../../fd-shm/examples/support/ordinary.rs"]
 mod ordinary;
+
+#[path = "support/reaped.rs"]
+mod reaped;
+use reaped::Reaped;
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
@@ -360,17 +364,6 @@ fn is_held(inode: u64) -> Result<bool> {
     let tables =
         fs::read_dir("/proc")?.flatten().filter_map(|process| fs::read_dir(process.path().join("fd")).ok());
     Ok(tables.flatten().flatten().any(is_it))
-}
-
-/// A child; killed and reaped when dropped before its end.
-struct Reaped(Child);
-
-impl Drop for Reaped {
-    fn drop(&mut self) {
-        // Both fail harmlessly when it has been reaped already.
-        drop(self.0.kill());
-        drop(self.0.wait());
-    }
 }
 
 fn run() -> Result<ExitCode> {

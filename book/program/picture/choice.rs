@@ -1,6 +1,6 @@
 //! Questions in the order in which they decide, and what to take where the answer is yes.
 
-use super::drawing::{Anchor, Drawing, Face, Ink};
+use super::drawing::{Anchor, Drawing, Face, Ink, count};
 use super::sequence::wrapped;
 
 /// One question.
@@ -26,7 +26,6 @@ const LINE: f64 = 18.0;
 
 /// Draws the questions downwards.
 pub fn draw(title: &str, choices: &[Choice]) -> String {
-    let count = |n: usize| f64::from(u32::try_from(n).unwrap_or(u32::MAX));
     let mut drawing = Drawing::new(WIDTH, TOP + (HEIGHT + GAP) * count(choices.len()) - GAP + 8.0, title);
     for (n, choice) in choices.iter().enumerate() {
         let y = TOP + (HEIGHT + GAP) * count(n);
@@ -49,8 +48,7 @@ pub fn draw(title: &str, choices: &[Choice]) -> String {
 fn boxed(drawing: &mut Drawing, at: (f64, f64), (width, letters): (f64, usize), words: &str, ink: Ink) {
     drawing.boxed(at, (width, HEIGHT), ink);
     let lines = wrapped(words, letters);
-    let mut y =
-        at.1 + HEIGHT / 2.0 + 5.0 - LINE / 2.0 * f64::from(u8::try_from(lines.len()).unwrap_or(1) - 1);
+    let mut y = at.1 + HEIGHT / 2.0 + 5.0 - LINE / 2.0 * count(lines.len() - 1);
     for line in lines {
         drawing.text((at.0 + width / 2.0, y), Anchor::Middle, Face::Words, ink, &line);
         y += LINE;
