@@ -19,10 +19,10 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use fd_shm::{Memfd, Region};
 use memmap2::MmapOptions;
 use rustix::fs::{FallocateFlags, fallocate, fstat};
-use rustix::mm::{MapFlags, ProtFlags, mmap, mmap_anonymous};
+use rustix::mm::{MapFlags, ProtFlags, mmap, mmap_anonymous, munmap};
 use rustix::param::page_size;
 use rustix::process::{Resource, Rlimit, setrlimit};
-use sysv_shm::{Attachment, Key, OwnedSegment, Reservation, Segment};
+use sysv_shm::{AttachOptions, Attachment, Key, OwnedSegment, Segment};
 
 #[path = "../../fd-shm/examples/support/other.rs"]
 #[allow(dead_code)] // one file for several examples: these take no turns
@@ -50,7 +50,7 @@ fn segment() -> Result<OwnedSegment> {
 ///
 /// # Safety
 ///
-/// Nothing else than atomics reaches it. That it is there is not promised: if it is not, a signal ends the process.
+/// Nothing else than atomics reaches it. That it is there is not promised: a signal ends the process if it is not.
 unsafe fn look(address: *mut u8) -> u8 {
     // SAFETY: as promised above.
     unsafe { AtomicU8::from_ptr(address) }.load(Ordering::Relaxed)
@@ -61,28 +61,38 @@ fn one_look(kind: &str, offset: usize) -> Result<()> {
     let mut socket = other::socket()?;
     setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) })?; // it dies on purpose
     let (file, segment) = (file()?, segment()?);
-    // Addresses that are ours, so that behind the mapping there is surely nothing.
-    let place = Reservation::new((MAPPED + 1) * page_size())?;
-    let attached: Attachment = place.attach(&segment)?;
-    let mut begin = ptr::with_exposed_provenance_mut::<u8>(place.address());
-    if kind == "file" {
-        drop(attached);
-        begin = map_into_nothing(&file)?;
-    }
+    let begin = free_addresses()?;
+    let _attached: Option<Attachment> = match kind {
+        "file" => {
+            map_at(begin, &file)?;
+            None
+        }
+        _ => Some(AttachOptions::new().at(begin.addr()).attach(&segment)?),
+    };
+    segment.remove()?; // before the look, after which nobody may be left to do it
     // SAFETY: this process has one thread, which reaches the memory in this way alone.
     let byte = unsafe { look(begin.wrapping_add(offset)) };
     socket.write_all(&[byte])?;
     Ok(())
 }
 
-/// Maps the file for more pages than it has, where nothing is mapped behind them.
-fn map_into_nothing(file: &Memfd) -> Result<*mut u8> {
-    let (all, len) = ((MAPPED + 1) * page_size(), MAPPED * page_size());
-    // SAFETY: new addresses, of which nothing is done yet.
-    let place = unsafe { mmap_anonymous(ptr::null_mut(), all, ProtFlags::empty(), MapFlags::PRIVATE) }?;
-    let (prot, flags) = (ProtFlags::READ, MapFlags::SHARED | MapFlags::FIXED);
-    // SAFETY: over addresses of our own, which nobody has used.
-    Ok(unsafe { mmap(place, len, prot, flags, file.as_fd(), 0) }?.cast())
+/// So many addresses that nothing is mapped there, nor right behind them.
+fn free_addresses() -> Result<*mut u8> {
+    let len = (MAPPED + 1) * page_size();
+    // SAFETY: new addresses, of which nothing is done.
+    let place = unsafe { mmap_anonymous(ptr::null_mut(), len, ProtFlags::empty(), MapFlags::PRIVATE) }?;
+    // SAFETY: our own, and unused. This process has no other thread that could map something there meanwhile.
+    unsafe { munmap(place, len) }?;
+    Ok(place.cast())
+}
+
+/// Maps the file for more pages than it has.
+fn map_at(place: *mut u8, file: &Memfd) -> Result<()> {
+    let flags = MapFlags::SHARED | MapFlags::FIXED_NOREPLACE;
+    // SAFETY: what is mapped at these addresses, if anything is, stays as it is.
+    let mapped =
+        unsafe { mmap(place.cast(), MAPPED * page_size(), ProtFlags::READ, flags, file.as_fd(), 0) }?;
+    if mapped.cast() == place { Ok(()) } else { Err("mapped elsewhere".into()) }
 }
 // ANCHOR_END: look
 

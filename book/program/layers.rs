@@ -6,40 +6,41 @@ use regex::Regex;
 use crate::generated::Printed;
 use crate::picture::layers::{self, Descriptor, Layers, Mapping, OpenFile};
 
-/// The table in Markdown, from what the example printed: a table for each kind of memory.
+/// The table in Markdown, from what the example printed: one table, with a row before each kind of memory.
 ///
 /// # Errors
 ///
-/// A line has other columns than its heading.
+/// A line has other columns than the first heading.
 pub fn shared_after(printed: &str) -> Result<String> {
     let columns = Regex::new(r" {2,}")?;
     let mut text = String::new();
-    // A block of lines is a table when its heading has columns; the others are prose.
+    let mut width = None;
+    // A block of lines belongs to the table when its heading has columns; the others are prose.
     for block in printed.split("\n\n") {
-        let mut width = None;
-        for line in block.lines() {
-            let cells: Vec<_> = columns.split(line.trim()).collect();
-            match width {
-                None if cells.len() > 1 => {
-                    width = Some(cells.len());
-                    text.push_str(&format!("| {} |\n|{}\n", cells.join(" | "), " --- |".repeat(cells.len())));
-                }
-                Some(width) if width == cells.len() => {
-                    let cells: Vec<_> = cells.into_iter().map(emphasised).collect();
-                    text.push_str(&format!("| {} |\n", cells.join(" | ")));
-                }
-                None => break,
-                Some(width) => bail!("not {width} columns: {line}"),
-            }
+        let mut lines = block.lines().map(|line| columns.split(line.trim()).collect::<Vec<_>>());
+        let heading = lines.next().unwrap_or_default();
+        let [kind, ref names @ ..] = heading[..] else { continue };
+        if names.is_empty() {
+            continue;
         }
-        if width.is_some() {
-            text.push('\n');
+        if width.is_none() {
+            width = Some(names.len());
+            let rule = " --- |".repeat(names.len() + 1);
+            text.push_str(&format!("| after | {} |\n|{rule}\n", names.join(" | ")));
+        }
+        text.push_str(&format!("| *{kind}*:{} |\n", " |".repeat(names.len())));
+        for cells in lines {
+            if Some(cells.len()) != width.map(|width| width + 1) {
+                bail!("{} is no line of {}", cells.join(", "), names.join(", "));
+            }
+            let cells: Vec<_> = cells.into_iter().map(emphasised).collect();
+            text.push_str(&format!("| {} |\n", cells.join(" | ")));
         }
     }
-    if text.is_empty() {
+    if width.is_none() {
         bail!("no table was printed");
     }
-    Ok(format!("{}\n", text.trim_end()))
+    Ok(text)
 }
 
 /// What one looks for in the table stands out.
@@ -97,12 +98,12 @@ mod tests {
 
     #[test]
     fn a_table_is_what_was_printed() {
-        let printed = "a file  offset  memory\n  dup  shared  -\n\na segment  memory\n  fork  until a store\n\nProse.\n";
+        let printed = "a file  offset  memory\n  dup  shared  -\n\na segment  offset  memory\n  fork  -  until a store\n\nProse.\n";
         let table = shared_after(printed).expect("a table");
         assert_eq!(
             table,
-            "| a file | offset | memory |\n| --- | --- | --- |\n| dup | **shared** | - |\n\n\
-             | a segment | memory |\n| --- | --- |\n| fork | until a store |\n"
+            "| after | offset | memory |\n| --- | --- | --- |\n| *a file*: | | |\n| dup | **shared** | - |\n\
+             | *a segment*: | | |\n| fork | - | until a store |\n"
         );
         assert!(shared_after("a file  offset\n  dup  shared  own\n").is_err());
         assert!(shared_after("Prose.\n").is_err());

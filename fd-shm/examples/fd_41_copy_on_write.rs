@@ -76,7 +76,8 @@ fn story() -> Result<()> {
     let region = Region::create("copied", PAGES * page_size())?;
     let both = Both::new(&region)?;
     let share = |both: &Both, page: usize, value| both.shared.copy_in(page * page_size(), &[value]);
-    println!("  the first byte of each page of             shared    private    the private mapping's pages");
+    let heading = "the first byte of each page of";
+    println!("  {heading:43}shared    private    the private mapping's pages");
     (0..PAGES).try_for_each(|page| share(&both, page, 1))?;
     both.row("1 is stored through shared, everywhere")?;
     share(&both, 0, 2)?;

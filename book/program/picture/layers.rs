@@ -104,13 +104,22 @@ pub fn draw(title: &str, layers: &Layers) -> String {
 /// The tables of the processes, and where their numbers lead.
 fn numbers(drawing: &mut Drawing, layers: &Layers, open_files: &[f64]) {
     let places = centers(layers.descriptors.len(), NUMBER.0 + 60.0);
-    for (descriptor, x) in layers.descriptors.iter().zip(places) {
+    let placed: Vec<_> = layers.descriptors.iter().zip(places).collect();
+    for table in placed.chunk_by(|(one, _), (other, _)| one.process == other.process) {
+        if let [(of, first), ..] = table {
+            let last = table.last().map_or(*first, |(_, x)| *x);
+            let at = (first - NUMBER.0 / 2.0 - 12.0, NUMBERS - 36.0);
+            drawing.boxed(at, (last - first + NUMBER.0 + 24.0, NUMBER.1 + 46.0), Ink::Faint);
+            let middle = (f64::midpoint(*first, last), NUMBERS - 14.0);
+            drawing.text(middle, Anchor::Middle, Face::Heading, Ink::Plain, &of.process);
+        }
+    }
+    for (descriptor, x) in placed {
         let open_file = layers.open_files.iter().position(|open| open.name == descriptor.open_file);
         let ink = open_file.map_or(Ink::Plain, ink_of);
         if let Some(to) = open_file.and_then(|n| open_files.get(n)) {
             drawing.hang((x, NUMBERS + NUMBER.1), (*to, OPEN), ink);
         }
-        drawing.text((x, NUMBERS - 12.0), Anchor::Middle, Face::Words, Ink::Plain, &descriptor.process);
         drawing.boxed((x - NUMBER.0 / 2.0, NUMBERS), NUMBER, Ink::Plain);
         drawing.text((x, NUMBERS + 23.0), Anchor::Middle, Face::Code, ink, &descriptor.number);
         drawing.text((x, NUMBERS + 44.0), Anchor::Middle, Face::Words, Ink::Faint, &descriptor.mark);
