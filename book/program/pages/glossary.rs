@@ -68,10 +68,12 @@ fn in_entry(entry: &Entry, glossary: &Page, chapters: &BTreeMap<String, String>)
     problems
 }
 
-/// Whether a page, or a file that it quotes, has the term: at the beginning of a word, in any letters.
+/// Whether a page, or a file that it quotes, has the term as a word, inflected or not, in any letters.
 fn uses(path: &std::path::Path, text: &str, term: &str) -> bool {
     let words: Vec<_> = term.split_whitespace().map(regex::escape).collect();
-    let Ok(term) = Regex::new(&format!(r"(?i)\b{}", words.join(r"\s+"))) else { return false };
+    let Ok(term) = Regex::new(&format!(r"(?i)\b{}(?:e?s|d|n?ed|n?ing)?\b", words.join(r"\s+"))) else {
+        return false;
+    };
     let page = Page { path: path.to_owned(), text: text.to_owned() };
     let quoted = includes::files(&page).into_iter().filter_map(|path| fs::read_to_string(path).ok());
     term.is_match(text) || quoted.into_iter().any(|text| term.is_match(&text))
@@ -105,39 +107,48 @@ fn chapters(summary: &str) -> BTreeMap<String, String> {
     found
 }
 
+/// The items of the page's definition lists.
 fn entries(text: &str) -> Vec<Entry> {
-    let (mut entries, mut entry, mut in_term): (Vec<Entry>, Option<Entry>, bool) = (Vec::new(), None, false);
+    let (mut entries, mut entry, mut place) = (Vec::new(), None::<Entry>, Place::Text);
     for event in Parser::new_ext(text, Options::all()) {
-        match (event, &mut entry) {
-            (Event::Start(Tag::DefinitionListTitle), _) => (entry, in_term) = (Some(Entry::default()), true),
-            (Event::End(TagEnd::DefinitionListTitle), _) => in_term = false,
-            (Event::End(TagEnd::DefinitionListDefinition), _) => entries.extend(entry.take()),
-            (Event::Start(Tag::Link { dest_url, .. }), Some(entry)) => {
-                entry.links.push((dest_url.into_string(), String::new()));
-            }
-            (Event::End(TagEnd::Link), Some(entry)) => {
-                // What follows a link is none of its text; an empty last link takes no more.
-                if let Some((_, says)) = entry.links.last_mut() {
-                    says.push('\n');
+        match event {
+            Event::Start(Tag::DefinitionListTitle) => (entry, place) = (Some(Entry::default()), Place::Term),
+            Event::End(TagEnd::DefinitionListTitle | TagEnd::Link) => place = Place::Text,
+            Event::End(TagEnd::DefinitionListDefinition) => entries.extend(entry.take()),
+            Event::Start(Tag::Link { dest_url, .. }) => {
+                place = Place::Link;
+                if let Some(entry) = &mut entry {
+                    entry.links.push((dest_url.into_string(), String::new()));
                 }
             }
-            (Event::Text(text) | Event::Code(text), Some(entry)) if in_term => entry.term.push_str(&text),
-            (Event::Text(text) | Event::Code(text), Some(entry)) => entry.add(&text),
-            (Event::SoftBreak, Some(entry)) => entry.add(" "),
+            Event::Text(text) | Event::Code(text) => {
+                entry.iter_mut().for_each(|entry| entry.add(place, &text))
+            }
+            Event::SoftBreak => entry.iter_mut().for_each(|entry| entry.add(place, " ")),
             _ => {}
         }
-    }
-    for (_, says) in entries.iter_mut().flat_map(|entry| &mut entry.links) {
-        says.truncate(says.trim_end().len());
     }
     entries
 }
 
+/// Where in an entry the text stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Place {
+    /// In the term.
+    Term,
+    /// In the explanation.
+    Text,
+    /// In a link of the explanation.
+    Link,
+}
+
 impl Entry {
-    /// Adds to the explanation, and to the link that is open.
-    fn add(&mut self, text: &str) {
+    fn add(&mut self, place: Place, text: &str) {
+        if place == Place::Term {
+            return self.term.push_str(text);
+        }
         self.text.push_str(text);
-        if let Some((_, says)) = self.links.last_mut().filter(|(_, says)| !says.ends_with('\n')) {
+        if let (Place::Link, Some((_, says))) = (place, self.links.last_mut()) {
             says.push_str(text);
         }
     }
