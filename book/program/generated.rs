@@ -14,6 +14,7 @@ use crate::picture::lifetime::{self, Row};
 use crate::picture::rendezvous::{self, Rendezvous};
 use crate::picture::translation::{self, Table};
 use crate::recorded::{self, Difference};
+use crate::seeing;
 use crate::workspace;
 
 /// Compares every generated file with what the programs make now.
@@ -46,6 +47,8 @@ fn files() -> Result<Vec<(PathBuf, String)>> {
     let list = Printed::by("fd-shm/tests/ashmem/differences.txt")?;
     files.push((workspace::pages().join("tables/ashmem-differences.md"), differences::table(&list.text)?));
     files.push((workspace::pages().join("tables/told-by-name.md"), binder::told_by_name()?));
+    files.push((workspace::pages().join("tables/three-questions.md"), seeing::table()?));
+    files.push((workspace::pages().join("pictures/holders.svg"), seeing::picture()?));
     let of_benchmarks = benchmarks::files(&results)?;
     files.extend(of_benchmarks.into_iter().map(|(name, text)| (workspace::pages().join(name), text)));
     Ok(files)

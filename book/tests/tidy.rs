@@ -25,6 +25,7 @@ const UNSAFE_FILES: &[(&str, &str)] = &[
     ("binder-sim/tests/kernel/arena.rs", "memory that ends where a script says"),
     ("binder-sim/tests/kernel/main.rs", "fork(2) of a program with one thread"),
     ("benches/src/peers/shared_memory.rs", "a peer whose memory is reached through a raw pointer"),
+    ("book/examples/inspect.rs", "a private mapping, to show what is said of one"),
     ("book/examples/who_counts.rs", "mallinfo2(3), which no crate wraps"),
     ("book/program/sys.rs", "close_range(2) is wrapped by no crate"),
     ("fd-shm/examples/fd_01_shrink_under_the_reader.rs", "a plain reader's look at memory that is cut"),

@@ -2,6 +2,7 @@
 
 pub mod conversation;
 mod drawing;
+pub mod holders;
 pub mod lifetime;
 pub mod permitted;
 pub mod players;
