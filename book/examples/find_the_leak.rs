@@ -1,10 +1,11 @@
-//! A service that forgets to close, found from outside: five questions, each with what it is answered by.
+//! A service that forgets to close, found from outside by five questions.
 //!
 //! Run it: `cargo run --example find_the_leak`
 //!
-//! What to look for: the system has 64 MiB more of shared memory, and no process does: what is not mapped is in nobody's
-//! RSS. So one goes by descriptors. That they are sixteen files, and not one that was opened sixteen times, says that each
-//! request leaves its own behind. Who *made* a memfd is kept nowhere; its name is the only hint.
+//! What to look for: the system has 64 MiB more of shared memory, and no process does: what is not
+//! mapped is in nobody's RSS. So one goes by descriptors. That they are sixteen files, and not one that
+//! was opened sixteen times, says that each request leaves its own behind. Who *made* a memfd is kept
+//! nowhere; its name is the only hint.
 
 use std::collections::BTreeMap;
 use std::error::Error;
@@ -122,8 +123,8 @@ fn rounded(bytes: u64) -> u64 {
     (bytes + 32 * MIB) / (64 * MIB) * 64
 }
 
-/// How much more `Shmem` counts with a leaking service, and after its end. Others' memory comes and goes as well, so
-/// each is the middle one of several.
+/// How much more `Shmem` counts with a leaking service, and after its end. Others' memory comes and
+/// goes as well, so each is the middle one of several.
 fn changes() -> Result<[u64; 2]> {
     let (mut with, mut after) = (Vec::new(), Vec::new());
     for _ in 0..ROUNDS {

@@ -2,9 +2,10 @@
 //!
 //! Run it: `cargo run --example held_by_nobody`. Binder's driver is the simulated one.
 //!
-//! What to look for: no descriptor and no mapping in any process, three times. A socket says how many descriptors lie
-//! unread in it, and not of what. A real Binder driver says as little; the simulated one is a value, and can be asked. A
-//! segment is the plainest of the three: the table has it, and anybody may read the table.
+//! What to look for: no descriptor and no mapping in any process, three times. A socket says how many
+//! descriptors lie unread in it, and not of what. A real Binder driver tells only who may read its
+//! debugging files; the simulated one is a value, and can be asked. A segment is the plainest of the
+//! three: the table has it, and anybody may read the table.
 
 use std::error::Error;
 use std::fs::File;

@@ -4,9 +4,10 @@
 //! or:     `cargo run --example inspect -- PID`, for what one process of yours has,
 //! or:     `cargo run --example inspect -- all`, for whatever can be seen on this machine.
 //!
-//! What to look for: the letter A, wherever two descriptors are one open file, whatever their numbers; what is held by a
-//! descriptor that no maps file shows, or by a mapping that has no number; and the last line of each region, which says
-//! what it waits for. One process lets nobody look, and is found out all the same: a segment counts its mappings.
+//! What to look for: the letter A, wherever two descriptors are one open file, whatever their numbers;
+//! what is held by a descriptor that no maps file shows, or by a mapping that has no number; and the
+//! last line of each region, which says what it waits for. One process lets nobody look, and is found
+//! out all the same: a segment counts its mappings.
 
 #![allow(unsafe_code)] // a private mapping, which the library does not make
 

@@ -1,10 +1,10 @@
-//! One line of `/proc/PID/maps`, column by column, of a memory file whose name does its best to mislead.
+//! One line of `/proc/PID/maps`, column by column. The file's name does its best to mislead.
 //!
 //! Run it: `cargo run --example maps_line`
 //!
-//! What to look for: what the line tells and what it does not. It has two of the file's three pages, and nothing of the
-//! third. The name ends with "(deleted)" twice, and only one is the kernel's. The line end in the name is written `\012`
-//! in maps, and as it is where the link of a descriptor leads.
+//! What to look for: what the line tells and what it does not. It has two of the file's three pages,
+//! and nothing of the third. The name ends with "(deleted)" twice, and only one is the kernel's. The
+//! line end in the name is written `\012` in maps, and as it is where the link of a descriptor leads.
 
 use std::error::Error;
 use std::fs::{self, File};

@@ -2,10 +2,11 @@
 //!
 //! Run it: `cargo run --example three_questions`
 //!
-//! What to look for: a pair with one number that has nothing in common, and pairs with two numbers that have everything.
-//! kcmp says yes only where one descriptor was made from the other. The inode says yes in one row too many: two
-//! segments of two IPC namespaces have one inode on one device, and are two memories. The last column is not told by
-//! anything: a byte is stored through the one and looked for through the other.
+//! What to look for: a pair with one number that has nothing in common, and pairs with two numbers that
+//! have everything. kcmp says yes only where one descriptor was made from the other. The inode says yes
+//! in one row too many: two segments of two IPC namespaces have one inode on one device, and are two
+//! memories. The last column is not told by anything: a byte is stored through the one and looked for
+//! through the other.
 
 use std::error::Error;
 use std::fs::{File, Metadata};

@@ -56,7 +56,6 @@ pub fn picture() -> Result<String> {
     if holders.is_empty() {
         bail!("{}: nobody holds \"frames\"", printed.path);
     }
-    holders.sort_by(|a, b| b.process.cmp(&a.process)); // as in the story; each one's in its own order
     let size = Regex::new(r"(?m)^    (\d+ bytes)")?.captures(region).context("it has no size")?;
     Ok(holders::draw(&Region { name: "frames".into(), size: size[1].to_owned() }, &holders))
 }

@@ -1,9 +1,11 @@
-//! One segment in both listings of the kernel: the text of `/proc/sysvipc/shm`, and the calls of `shmctl`.
+//! One segment in both listings of the kernel: the text of `/proc/sysvipc/shm`, and the calls of
+//! `shmctl`.
 //!
 //! Run it: `cargo run --example sysv_11_two_listings`
 //!
-//! What to look for: the two say the same, in other spellings, and the text has one thing more. Neither asks the
-//! mode bits, which refuse the third. Two attachments and no more processes than one: nothing here says who.
+//! What to look for: the two say the same, in other spellings, and the text has one thing more. Neither
+//! asks the mode bits, which refuse the third. Two attachments and no more processes than one: nothing
+//! here says who.
 
 use std::error::Error;
 use std::fs;

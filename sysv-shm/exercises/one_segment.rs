@@ -7,8 +7,8 @@ pub(crate) struct Shown<'a> {
     pub(crate) namespace: &'a str,
 }
 
-/// Whether two lines, of one process or of two, show one memory. No process has moved to another IPC namespace
-/// since it attached.
+/// Whether two lines, of one process or of two, show one memory. No process has moved to another IPC
+/// namespace since it attached.
 pub(crate) fn is_one_segment(one: Shown<'_>, other: Shown<'_>) -> bool {
     // HOLE: device and inode do for a memory file. Say what does for a segment, and take this line out.
     let _ = (one.namespace, other.namespace);

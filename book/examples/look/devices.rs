@@ -9,12 +9,12 @@ use fd_shm::{HugePages, Memfd, MemfdOptions};
 
 use super::maps::Device;
 
-/// The devices of the file systems that are mounted nowhere: where memfds, segments, ashmem's regions and shared
-/// anonymous memory are.
+/// The devices of the file systems that are mounted nowhere: where memfds, segments, ashmem's regions
+/// and shared anonymous memory are.
 ///
-/// They tell what a name cannot. Anybody can have a file called `/memfd:x (deleted)` or `/SYSV00001234` in a mount
-/// namespace of his own, and nobody can have it *there*. The numbers are not fixed, so we make a file of our own on each
-/// and look.
+/// They tell what a name cannot. Anybody can have a file called `/memfd:x (deleted)` or `/SYSV00001234`
+/// in a mount namespace of his own, and nobody can have it *there*. The numbers are not fixed, so we
+/// make a file of our own on each and look.
 #[derive(Debug)]
 pub(crate) struct Devices(Vec<Device>);
 

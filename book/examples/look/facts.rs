@@ -1,4 +1,5 @@
-//! What the kernel tells of a region beside who has it: its size, what is in memory, its seals, its segment.
+//! What the kernel tells of a region beside who has it: its size, what is in memory, its seals, its
+//! segment.
 
 use std::fs::{self, File, Metadata};
 use std::io;

@@ -1,8 +1,9 @@
 //! `/proc/PID/maps` and `smaps`: a line for each mapping, and in `smaps` what is counted for it.
 //!
-//! They are read as bytes, and by their first five columns. What comes behind is a name that some process chose: it may
-//! have spaces in it, or ` (deleted)`, or be no UTF-8. Only a line's end is not to be found in it, for the kernel writes
-//! `\012` instead. A line that means nothing here is passed over.
+//! They are read as bytes, and by their first five columns. What comes behind is a name that some process
+//! chose: it may have spaces in it, or ` (deleted)`, or be no UTF-8. Only a line's end is not to be found in
+//! it, for the kernel writes `\012` instead. A line that means nothing here is passed over. (`sysv-shm` has a
+//! reader of its own, for text and without devices: what a segment is called, the kernel decides.)
 
 use std::fmt;
 

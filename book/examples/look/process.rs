@@ -55,13 +55,16 @@ pub(crate) struct Descriptor {
 
 // ANCHOR: look
 impl Process {
-    /// Reads the maps (and, if there is reason to, smaps), the table, and what is told of each descriptor.
+    /// Reads the maps (and, if there is reason to, smaps), the table, and what is told of each
+    /// descriptor.
     ///
-    /// A descriptor that is closed meanwhile is passed over. Threads with a table of their own are not looked for.
+    /// A descriptor that is closed meanwhile is passed over. Threads with a table of their own are not
+    /// looked for.
     ///
     /// # Errors
     ///
-    /// PermissionDenied when the kernel would not let us debug that process; NotFound, or ESRCH, when it is gone.
+    /// PermissionDenied when the kernel would not let us debug that process; NotFound, or ESRCH, when
+    /// it is gone.
     pub(crate) fn look(pid: u32, devices: &Devices) -> io::Result<Self> {
         let folder = PathBuf::from(format!("/proc/{pid}"));
         let is_of_interest = |mapping: &Mapping| mapping.is_shared() || devices.are_of(mapping.device);
@@ -122,7 +125,8 @@ pub(crate) fn all() -> io::Result<Vec<u32>> {
     Ok(pids)
 }
 
-/// Whether a process has memory of its own: a thread of the kernel and a zombie have none. Everybody may ask.
+/// Whether a process has memory of its own: a thread of the kernel and a zombie have none. Everybody
+/// may ask.
 pub(crate) fn has_memory(pid: u32) -> bool {
     let statm = fs::read_to_string(format!("/proc/{pid}/statm")).unwrap_or_default();
     statm.split(' ').next().is_some_and(|pages| !pages.is_empty() && pages != "0")

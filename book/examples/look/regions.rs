@@ -31,10 +31,11 @@ pub(crate) enum Kind {
 
 // ANCHOR: kind
 impl Kind {
-    /// The kind of what has this name on this device; nothing when it is not memory that processes share.
+    /// The kind of what has this name on this device; nothing when it is not memory that processes
+    /// share.
     ///
-    /// What drivers let a process map (a graphics card, io_uring, perf) is left out: one inode often stands for all
-    /// objects of a driver, so that nothing could be said of who shares what.
+    /// What drivers let a process map (a graphics card, io_uring, perf) is left out: one inode often
+    /// stands for all objects of a driver, so that nothing could be said of who shares what.
     pub(crate) fn of(name: &[u8], device: Device, devices: &Devices) -> Option<Self> {
         let is = |prefix: &[u8]| name.starts_with(prefix);
         if devices.are_of(device) {
@@ -59,7 +60,9 @@ impl Kind {
 
 /// What is equal for two holders of one memory: device and inode, and of a segment the IPC namespace as well.
 ///
-/// A segment's inode is its id, and every namespace counts its ids from the beginning, on the one device that all have.
+/// A segment's inode is its id, and every namespace counts its ids from the beginning, on the one device that
+/// all have. The namespace is the one that the holder is in *now*: who attaches, and then moves to another, is
+/// taken for somebody of that one.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Identity {
     pub(crate) kind: Kind,
@@ -149,7 +152,8 @@ impl<'a> Region<'a> {
         Self { identity: identity.clone(), name, mapped, open, facts }
     }
 
-    /// Asks what only the kernel knows: which descriptors are one open file, and what is told of the memory.
+    /// Asks what only the kernel knows: which descriptors are one open file, and what is told of the
+    /// memory.
     fn complete(&mut self) {
         self.compare();
         self.facts = facts::of(self);

@@ -28,16 +28,18 @@ const TOP: f64 = 56.0;
 const FILE: (f64, f64) = (330.0, 210.0);
 const MEMORY: f64 = 690.0;
 
-/// Draws the holders from above to below, those of one process together; what they lead to stands to the right.
+/// Draws the holders from above to below; what they lead to stands to the right. With mappings last, no line crosses an
+/// open file.
 pub fn draw(region: &Region, holders: &[Holder]) -> String {
     let count = |n: usize| f64::from(u32::try_from(n).unwrap_or(u32::MAX));
-    let height = TOP + ROW * count(holders.len()) + 16.0;
+    let height = TOP + ROW * (count(holders.len()) + 0.5) + 16.0;
     let mut drawing =
         Drawing::new(WIDTH, height, "Two processes, their descriptors and mappings, and one memory");
     for (x, heading) in [(20.0, "a process has"), (FILE.0, "an open file"), (MEMORY, "a memory")] {
         drawing.text((x, 30.0), Anchor::Start, Face::Heading, Ink::Plain, heading);
     }
-    let middle = f64::midpoint(TOP, height - 16.0);
+    let descriptors = holders.iter().filter(|holder| holder.file.is_some()).count();
+    let middle = TOP + ROW * (count(descriptors) + 0.5); // where the mappings begin
     drawing.boxed((MEMORY, middle - 32.0), (150.0, 64.0), Ink::Plain);
     drawing.text((MEMORY + 75.0, middle - 6.0), Anchor::Middle, Face::Code, Ink::Plain, &region.name);
     drawing.text((MEMORY + 75.0, middle + 16.0), Anchor::Middle, Face::Words, Ink::Faint, &region.size);

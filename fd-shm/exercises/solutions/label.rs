@@ -1,6 +1,7 @@
 //! Solution: what is it called?
 
-/// The name that a memory file was given, from its line in `/proc/<pid>/maps`; `None` for any other file.
+/// The name that a memory file was given, from its line in `/proc/<pid>/maps`; `None` for any other
+/// file.
 pub(crate) fn label(line: &[u8]) -> Option<Vec<u8>> {
     let mut rest = line;
     for _ in 0..5 {

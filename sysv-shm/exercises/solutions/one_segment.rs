@@ -9,7 +9,8 @@ pub(crate) struct Shown<'a> {
 
 /// Whether two lines, of one process or of two, show one memory.
 pub(crate) fn is_one_segment(one: Shown<'_>, other: Shown<'_>) -> bool {
-    /// Device and inode of a segment's file. A memory file has the same device, and may have the same inode.
+    /// Device and inode of a segment's file. A memory file has the same device, and may have the same
+    /// inode.
     fn segment(line: &str) -> Option<(&str, &str)> {
         let mut fields = line.split_whitespace().skip(3);
         let (device, inode, name) = (fields.next()?, fields.next()?, fields.next()?);
