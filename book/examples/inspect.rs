@@ -131,7 +131,7 @@ fn server() -> Result<()> {
     let segment = SegmentOptions::new().mode(0o640).create_new(KEY, 65_536)?.remove_on_drop();
     let attached = segment.attach::<AtomicU32>()?;
     attached.store(1, Ordering::Relaxed);
-    let nameless = Segment::create(Key::PRIVATE, 4096)?;
+    let nameless = Segment::create(Key::PRIVATE, 4096)?.remove_on_drop();
     let _removed = nameless.attach::<()>()?;
     nameless.remove()?;
 
@@ -195,18 +195,23 @@ fn ready(mut socket: &UnixStream) -> io::Result<u32> {
     Ok(u32::from_ne_bytes(pid))
 }
 
-fn demonstrate() -> Result<()> {
+fn demonstrate(out: &mut impl Write) -> Result<()> {
     let server = start(role("server"))?;
-    let mut pids = [0; 3];
-    for (name, pid) in ["server", "client", "guarded"].into_iter().zip(&mut pids) {
-        *pid = ready(&server.socket)?;
-        println!("{name:8} pid {pid}");
-    }
-    println!();
-    inspect(&mut io::stdout().lock(), None, &pids)?;
+    let shown = show(out, &server.socket);
+    // In any case: a server that is killed leaves its segment behind.
     go(&server.socket)?;
     server.end()?;
-    Ok(())
+    shown
+}
+
+fn show(out: &mut impl Write, server: &UnixStream) -> Result<()> {
+    let mut pids = [0; 3];
+    for (name, pid) in ["server", "client", "guarded"].into_iter().zip(&mut pids) {
+        *pid = ready(server)?;
+        writeln!(out, "{name:8} pid {pid}")?;
+    }
+    writeln!(out)?;
+    inspect(out, None, &pids)
 }
 
 /// Does what a role has to, under the role's name.
@@ -224,7 +229,7 @@ fn run() -> Result<ExitCode> {
                 println!("not shown here: {reason}");
                 return Ok(ExitCode::from(77)); // the book keeps the committed output then
             }
-            demonstrate()?;
+            demonstrate(out)?;
         }
         Some("all") => {
             inspect(out, None, &with_memory()?)?;

@@ -86,11 +86,12 @@ fn main() -> Result<()> {
         Err(refused) => println!("  is_permission_denied: {}", refused.is_permission_denied()),
     }
 
-    let shared = SegmentOptions::new().mode(0o600).create_new(Key::PRIVATE, 8192)?;
+    let shared = SegmentOptions::new().mode(0o600).create_new(Key::PRIVATE, 8192)?.remove_on_drop();
+    let id = shared.id().number();
     let attached = shared.attach::<()>()?;
     let _again = shared.attach_read_only::<()>()?;
     shared.remove()?;
     attached.copy_in(0, &[1])?;
     println!();
-    compare("A segment attached twice by one process, and removed", shared.id().number())
+    compare("A segment attached twice by one process, and removed", id)
 }
