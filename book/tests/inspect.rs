@@ -8,7 +8,7 @@ use std::io::{Read, Write};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::UnixStream;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 
 use fd_shm::{Memfd, Region, Seals, scm_rights};
 use memmap2::MmapOptions;
@@ -222,15 +222,11 @@ impl Drop for Removed {
 fn a_file_without_a_name_is_found_in_another_mount_namespace() {
     const SCRIPT: &str = "mount -t tmpfs t /mnt && exec 9>'/mnt/memfd: (deleted)' && echo here >&9 &&
                           rm '/mnt/memfd: (deleted)' && echo ready && read end";
-    let mut unshare = Command::new("unshare");
-    unshare.args(["--user", "--map-root-user", "--mount", "sh", "-c", SCRIPT]);
-    let unshare = unshare.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn();
-    let Ok(mut child) = unshare else { return skip("there is no unshare(1)") };
-    let mut ready = [0; 6];
-    if child.stdout.take().expect("a pipe").read_exact(&mut ready).is_err() {
-        child.wait().expect("reaped");
+    // Root may do without a user namespace, where those are forbidden.
+    let ways: [&[&str]; 2] = [&["--user", "--map-root-user", "--mount"], &["--mount"]];
+    let Some(mut child) = ways.into_iter().find_map(|way| mounted(way, SCRIPT)) else {
         return skip("no tmpfs can be mounted in a namespace of one's own");
-    }
+    };
     let processes = [Process::look(child.id(), &devices()).expect("our child")];
     let text = regions(&processes, &devices()).iter().map(ToString::to_string).collect::<String>();
     drop(child.stdin.take());
@@ -239,6 +235,19 @@ fn a_file_without_a_name_is_found_in_another_mount_namespace() {
         text.contains("file on a tmpfs, unlinked, \"/mnt/memfd: (deleted)\"\n    5 bytes, 4 kB"),
         "{text}"
     );
+}
+
+/// A child in namespaces of its own, once it says that it is ready.
+fn mounted(namespaces: &[&str], script: &str) -> Option<Child> {
+    let mut unshare = Command::new("unshare");
+    unshare.args(namespaces).args(["sh", "-c", script]);
+    let mut child =
+        unshare.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().ok()?;
+    let ready = child.stdout.take()?.read_exact(&mut [0; 6]);
+    if ready.is_err() {
+        child.wait().expect("reaped");
+    }
+    ready.is_ok().then_some(child)
 }
 
 fn skip(reason: &str) {

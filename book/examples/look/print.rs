@@ -148,6 +148,9 @@ impl Region<'_> {
         let seen = self.mapped.len();
         let holders = match (seen, self.open.len()) {
             (0, open) => format!("{}; nobody has it mapped", several(open, "descriptor")),
+            (mapped, 0) if self.identity.kind == Kind::Ashmem => {
+                format!("{}; its descriptors are not told from others", several(mapped, "mapping"))
+            }
             (mapped, 0) => format!("{}; there is no descriptor", several(mapped, "mapping")),
             (mapped, open) => format!("{} and {}", several(mapped, "mapping"), several(open, "descriptor")),
         };
