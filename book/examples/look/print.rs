@@ -8,7 +8,7 @@ use sysv_shm::{Key, SegmentStat};
 
 use super::maps::quoted;
 use super::process::Process;
-use super::regions::{Kind, Region};
+use super::regions::{Identity, Kind, Region};
 
 impl fmt::Display for Kind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -29,13 +29,8 @@ impl fmt::Display for Region<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{}, {}", self.identity.kind, self.label())?;
         let number = if self.identity.kind == Kind::SystemV { "id" } else { "inode" };
-        writeln!(
-            f,
-            "    {}; {number} {}, on device {}",
-            self.size(),
-            self.identity.inode,
-            self.identity.device
-        )?;
+        let Identity { inode, device, .. } = self.identity;
+        writeln!(f, "    {}; {number} {inode}, on device {device}", self.size())?;
         if let Some(seals) = self.facts.seals {
             writeln!(f, "    seals {seals}")?;
         }
@@ -45,12 +40,9 @@ impl fmt::Display for Region<'_> {
         for mapped in &self.mapped {
             let mapping = mapped.mapping;
             let private = if mapping.is_shared() { "" } else { ", private" };
-            let text = format!(
-                "{} bytes, rss {} kB, pss {} kB{private}",
-                mapping.len(),
-                mapping.rss >> 10,
-                mapping.pss >> 10
-            );
+            let from = if mapping.offset == 0 { String::new() } else { format!(" from {}", mapping.offset) };
+            let [rss, pss] = [mapping.rss >> 10, mapping.pss >> 10];
+            let text = format!("{} bytes{from}, rss {rss} kB, pss {pss} kB{private}", mapping.len());
             writeln!(f, "    mapped  {}  {text:45}  {}", mapping.permissions, who(mapped.by))?;
         }
         for open in &self.open {
@@ -78,14 +70,18 @@ fn letter(number: usize) -> String {
 fn write_segment(f: &mut fmt::Formatter<'_>, segment: &SegmentStat) -> fmt::Result {
     let SegmentStat { mode, uid, creator_uid, creator_pid, .. } = *segment;
     let owner = |uid| if uid == geteuid().as_raw() { "you".into() } else { format!("uid {uid}") };
-    let gone =
-        if std::fs::exists(format!("/proc/{creator_pid}")).unwrap_or(true) { "" } else { ", who has ended" };
-    writeln!(f, "    mode {mode:04o}, owner {}", owner(uid))?;
-    writeln!(f, "    made by {}, pid {creator_pid}{gone}", owner(creator_uid))?;
-    let (Some(pid), Some(time)) = (segment.last_pid, segment.attached_at) else {
-        return writeln!(f, "    never attached");
+    let made = match creator_pid {
+        0 => "a process of a pid namespace that cannot be seen from here".into(),
+        pid if std::fs::exists(format!("/proc/{pid}")).unwrap_or(true) => format!("pid {pid}"),
+        pid => format!("pid {pid}, who has ended"),
     };
-    writeln!(f, "    last attached {}; last attached or detached by pid {pid}", age(time))
+    writeln!(f, "    mode {mode:04o}, owner {}", owner(uid))?;
+    writeln!(f, "    made by {}, {made}", owner(creator_uid))?;
+    let last = segment.last_pid.map(|pid| format!("; last attached or detached by pid {pid}"));
+    match segment.attached_at {
+        Some(time) => writeln!(f, "    last attached {}{}", age(time), last.unwrap_or_default()),
+        None => writeln!(f, "    never attached"),
+    }
 }
 
 /// How long ago, as one would say it.

@@ -102,47 +102,49 @@ pub(crate) struct Region<'a> {
 /// The regions that these processes have, each once, with all who have it.
 pub(crate) fn regions<'a>(processes: &'a [Process], devices: &Devices) -> Vec<Region<'a>> {
     let mut found = BTreeMap::new();
-    for by in processes {
-        for mapping in &by.mappings {
-            if let Some(kind) = Kind::of(&mapping.name, mapping.device, devices) {
-                let namespace = by.namespace.clone().filter(|_| kind == Kind::SystemV);
-                let identity = Identity { kind, device: mapping.device, inode: mapping.inode, namespace };
-                let region =
-                    found.entry(identity).or_insert_with_key(|identity| Region::new(identity, &mapping.name));
-                region.mapped.push(Mapped { by, mapping });
-            }
-        }
+    for process in processes {
+        add_mappings(&mut found, process, devices);
     }
-    for by in processes {
-        for descriptor in &by.descriptors {
-            let Descriptor { device, inode, link, is_unlinked, .. } = descriptor;
-            let Some(mut kind) = Kind::of(link, *device, devices) else { continue };
-            if kind == Kind::File && *is_unlinked {
-                kind = Kind::Unlinked;
-            }
-            let mut identity = Identity { kind, device: *device, inode: *inode, namespace: None };
-            // As a mapping it looked like any file; a descriptor tells more.
-            if let (Kind::Unlinked, Some(mut region)) =
-                (kind, found.remove(&Identity { kind: Kind::File, ..identity.clone() }))
-            {
-                region.identity.kind = kind;
-                found.insert(identity.clone(), region);
-            }
-            // An ordinary file is shared memory only if somebody maps it so.
-            if kind == Kind::File && !found.contains_key(&identity) {
-                continue;
-            }
-            identity.kind = kind;
-            let region = found.entry(identity).or_insert_with_key(|identity| Region::new(identity, link));
-            region.name = link; // exact, where maps has to write \012
-            region.open.push(Open { by, descriptor, file: None });
-        }
+    for process in processes {
+        add_descriptors(&mut found, process, devices);
     }
     let mut regions: Vec<_> = found.into_values().collect();
     // Inodes come from a pool for each processor, so that their order says nothing.
     regions.sort_by_key(|region| (region.identity.kind, region.name));
     regions.iter_mut().for_each(Region::complete);
     regions
+}
+
+fn add_mappings<'a>(found: &mut BTreeMap<Identity, Region<'a>>, by: &'a Process, devices: &Devices) {
+    for mapping in &by.mappings {
+        let Mapping { device, inode, ref name, .. } = *mapping;
+        let Some(kind) = Kind::of(name, device, devices) else { continue };
+        let namespace = by.namespace.clone().filter(|_| kind == Kind::SystemV);
+        let identity = Identity { kind, device, inode, namespace };
+        let region = found.entry(identity).or_insert_with_key(|identity| Region::new(identity, name));
+        region.mapped.push(Mapped { by, mapping });
+    }
+}
+
+fn add_descriptors<'a>(found: &mut BTreeMap<Identity, Region<'a>>, by: &'a Process, devices: &Devices) {
+    for descriptor in &by.descriptors {
+        let Descriptor { device, inode, is_unlinked, ref link, .. } = *descriptor;
+        let Some(kind) = Kind::of(link, device, devices) else { continue };
+        let mut identity = Identity { kind, device, inode, namespace: None };
+        if kind == Kind::File && is_unlinked {
+            // A mapping of it looked like one of any file; a descriptor tells more.
+            let mapped = found.remove(&identity);
+            identity.kind = Kind::Unlinked;
+            if let Some(region) = mapped {
+                found.insert(identity.clone(), Region { identity: identity.clone(), ..region });
+            }
+        } else if kind == Kind::File && !found.contains_key(&identity) {
+            continue; // nobody shares memory by it
+        }
+        let region = found.entry(identity).or_insert_with_key(|identity| Region::new(identity, link));
+        region.name = link; // exact, where maps has to write \012
+        region.open.push(Open { by, descriptor, file: None });
+    }
 }
 // ANCHOR_END: regions
 
