@@ -72,7 +72,7 @@ fn inspect(out: &mut impl Write, of: Option<u32>, pids: &[u32]) -> Result<()> {
         for (socket, count) in unread {
             writeln!(
                 out,
-                "unread in socket {socket}: descriptors, {count}, of what is not told; {command}, pid {pid}"
+                "unread in socket {socket}, descriptors: {count}, of what is not told; {command}, pid {pid}"
             )?;
         }
         if !ashmem.is_empty() {

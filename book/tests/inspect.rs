@@ -360,3 +360,13 @@ fn a_process_that_has_gone_is_an_error() {
     assert!(!look::process::has_memory(pid));
     assert!(look::process::has_memory(std::process::id()));
 }
+
+#[test]
+fn a_process_may_call_itself_what_it_likes() {
+    let ours = std::thread::spawn(|| {
+        rustix::thread::set_name(c"\"a\nb\x1b[2J \"").expect("prctl");
+        let thread = rustix::thread::gettid().as_raw_pid().unsigned_abs();
+        Process::look(thread, &devices()).expect("a thread of ours").command
+    });
+    assert_eq!(ours.join().expect("no panic"), r#"\"a\nb\u{1b}[2J \""#);
+}

@@ -118,12 +118,17 @@ pub(crate) fn mappings(bytes: &[u8]) -> Vec<Mapping> {
     found
 }
 
-/// A name that somebody chose, in quotation marks and on one line, whatever is in it.
+/// A name that somebody chose, in quotation marks.
 pub(crate) fn quoted(name: &[u8]) -> String {
-    let mut text = String::from('"');
+    format!("\"{}\"", escaped(name))
+}
+
+/// A name that somebody chose, on one line and without effect on a terminal, whatever is in it.
+pub(crate) fn escaped(name: &[u8]) -> String {
+    let mut text = String::new();
     for chunk in name.utf8_chunks() {
         text.extend(chunk.valid().chars().flat_map(char::escape_debug));
         text.extend(chunk.invalid().iter().map(|byte| format!("\\x{byte:02x}")));
     }
-    text + "\""
+    text
 }

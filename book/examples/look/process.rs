@@ -75,7 +75,7 @@ impl Process {
         }
         mappings.retain(is_of_interest);
         let command = fs::read(folder.join("comm"))?;
-        let command = maps::quoted(command.trim_ascii_end()).trim_matches('"').to_owned();
+        let command = maps::escaped(command.strip_suffix(b"\n").unwrap_or(&command));
         let namespace = fs::read_link(folder.join("ns/ipc")).ok().map(PathBuf::into_os_string);
         let (descriptors, unread, ashmem) = (Vec::new(), Vec::new(), Vec::new());
         let mut process = Self { pid, command, namespace, mappings, descriptors, unread, ashmem };
