@@ -144,31 +144,28 @@ fn changes() -> Result<[u64; 2]> {
 fn hunt() -> Result<()> {
     let [with, after] = changes()?;
     let (service, pid) = leaking()?;
-    println!(
-        "service  pid {pid}: has answered {REQUESTS} requests of 4 MiB, and no client has anything left of them\n"
-    );
-    println!("1  Is it shared memory?     Shmem in /proc/meminfo: {with} MiB more");
-    println!(
-        "2  Has somebody mapped it?  RssShmem in the status of the service: {} MiB",
-        rounded(mapped(pid)?)
-    );
+    println!("service  pid {pid}: has answered {REQUESTS} requests of 4 MiB; no client has anything left\n");
+    tell("1  Is it shared memory?", format!("Shmem in /proc/meminfo: {with} MiB more"));
+    tell("2  Has somebody mapped it?", format!("RssShmem of the service: {} MiB", rounded(mapped(pid)?)));
     let segments: u64 = facts::resident()?.iter().map(|(_, bytes)| bytes).sum();
-    println!("3  Is it in segments?       rss in /proc/sysvipc/shm: {} MiB", rounded(segments));
+    tell("3  Is it in segments?", format!("rss in /proc/sysvipc/shm: {} MiB", rounded(segments)));
     let processes = [Process::look(pid, &Devices::find()?)?];
     for ((kind, name), held) in by_name(&processes)? {
         let Held { regions, resident, mappings, descriptors, open_files } = held;
-        println!(
-            "   In files?                {kind}, {name}: {regions} inodes, {} MiB in memory",
-            resident / MIB
-        );
-        println!(
-            "4  Held by what?            {mappings} mappings, {descriptors} descriptors of {open_files} open files"
-        );
-        println!("5  By whom?                 {}, pid {pid}", processes[0].command);
+        let resident = resident / MIB;
+        tell("   In files?", format!("{kind}, {name}: {regions} inodes, {resident} MiB in memory"));
+        let by = format!("{mappings} mappings, {descriptors} descriptors of {open_files} open files");
+        tell("4  Held by what?", by);
+        tell("5  By whom?", format!("{}, pid {pid}", processes[0].command));
     }
     service.end()?;
-    println!("\nThe service has ended:      {after} MiB more");
+    println!();
+    tell("The service has ended:", format!("{after} MiB more"));
     Ok(())
+}
+
+fn tell(question: &str, answer: String) {
+    println!("{question:28}{answer}");
 }
 // ANCHOR_END: hunt
 
