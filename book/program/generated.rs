@@ -15,6 +15,7 @@ use crate::picture::lifetime::{self, Row};
 use crate::picture::rendezvous::{self, Rendezvous};
 use crate::picture::translation::{self, Table};
 use crate::recorded::{self, Difference};
+use crate::seeing;
 use crate::which;
 use crate::workspace;
 
@@ -55,6 +56,8 @@ fn files() -> Result<Vec<(PathBuf, String)>> {
     let printed = Printed::by("book/examples/shared_after.out")?;
     files.push((workspace::pages().join("tables/shared-after.md"), layers::shared_after(&printed.text)?));
     files.push((workspace::pages().join("pictures/layers.svg"), layers::picture()?));
+    files.push((workspace::pages().join("tables/three-questions.md"), seeing::table()?));
+    files.push((workspace::pages().join("pictures/holders.svg"), seeing::picture()?));
     let of_benchmarks = benchmarks::files(&results)?;
     files.extend(of_benchmarks.into_iter().map(|(name, text)| (workspace::pages().join(name), text)));
     Ok(files)

@@ -15,6 +15,7 @@ use regex::{Captures, Regex};
 /// | a line of `/proc/<pid>/maps` | `<address> rw-s 00000000 <dev> <inode> /path`, single-spaced |
 /// | `id 98304` | `id <id>` |
 /// | `inode 4026` | `inode <inode>` |
+/// | `device 00:1b` | `device <device>` |
 /// | `0x7f3a12345000` (nine digits or more) | `<address>` |
 pub fn normalise(printed: &str) -> String {
     let rules = Rules::new();
@@ -38,6 +39,8 @@ struct Rules {
     maps: Regex,
     /// `id` or `inode` and its number.
     id: Regex,
+    /// `device` and its two numbers.
+    device: Regex,
     /// A user-space address.
     address: Regex,
 }
@@ -53,6 +56,7 @@ impl Rules {
                 r"[0-9a-f]{8,16}-[0-9a-f]{8,16} ([rwxps-]{4}) ([0-9a-f]{8,16}) [0-9a-f]{2,}:[0-9a-f]{2,} \d+ +(/|$)",
             ),
             id: regex(r"\b(id|inode) +\d+\b"),
+            device: regex(r"\bdevice [0-9a-f]{2,}:[0-9a-f]{2,}\b"),
             address: regex(r"\b0x[0-9a-f]{9,16}\b"),
         }
     }
@@ -79,6 +83,7 @@ impl Rules {
             None => format!("/proc/<{}>", role(&found[2])),
         });
         let line = self.id.replace_all(&line, "$1 <$1>");
+        let line = self.device.replace_all(&line, "device <device>");
         self.address.replace_all(&line, "<address>").into_owned()
     }
 }
@@ -114,6 +119,7 @@ mod tests {
     #[test]
     fn identifiers_and_addresses_go_and_other_numbers_stay() {
         check("segment id 32769, inode 32769, 4096 bytes\n", "segment id <id>, inode <inode>, 4096 bytes\n");
+        check("inode 7, device 00:1b\n", "inode <inode>, device <device>\n");
         check(
             "attached at 0x7f16e7d6a000 under key 0x53484d31\n",
             "attached at <address> under key 0x53484d31\n",

@@ -63,6 +63,27 @@ impl Seals {
         (Self::EXEC, "F_SEAL_EXEC"),
     ];
 
+    /// `fcntl(fd, F_GET_SEALS)` - what can never be done again to the file behind any descriptor.
+    ///
+    /// # Errors
+    ///
+    /// [`is_not_a_region`](Error::is_not_a_region): it is no memory file, or opened with O_PATH.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use fd_shm::{Region, Seals};
+    ///
+    /// let region = Region::create("frames", 4096)?;
+    /// assert!(Seals::of(&region)?.contains(Seals::SHRINK | Seals::GROW));
+    /// let (pipe, _) = std::io::pipe()?;
+    /// assert!(Seals::of(&pipe).is_err_and(|e| e.is_not_a_region()));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn of(fd: impl AsFd) -> Result<Self> {
+        get(fd)
+    }
+
     /// Whether every seal of `other` is in this set.
     pub const fn contains(self, other: Self) -> bool {
         self.0 & other.0 == other.0

@@ -12,6 +12,10 @@ mod exercise;
 #[cfg_attr(not(feature = "solutions"), path = "../exercises/left_over.rs")]
 mod left_over;
 
+#[cfg_attr(feature = "solutions", path = "../exercises/solutions/one_segment.rs")]
+#[cfg_attr(not(feature = "solutions"), path = "../exercises/one_segment.rs")]
+mod one_segment;
+
 #[cfg_attr(feature = "solutions", path = "../exercises/solutions/scratch.rs")]
 #[cfg_attr(not(feature = "solutions"), path = "../exercises/scratch.rs")]
 mod scratch;
@@ -28,6 +32,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use exercise::{Verdict, check, judge};
+use nix::sched::{CloneFlags, unshare};
+use one_segment::{Shown, is_one_segment};
 use rustix::thread::{CapabilitySet, capabilities, set_capabilities};
 use support::namespace::{private, segments};
 use sysv_shm::{Error, Key, Segment, SegmentId, SegmentOptions, SegmentStat};
@@ -196,4 +202,56 @@ fn stat_of_ours() -> Result<SegmentStat, String> {
 
 fn in_words(error: Error) -> String {
     error.to_string()
+}
+
+#[test]
+fn one_segment() {
+    private(|| {
+        let verdict = thread::scope(|scope| scope.spawn(two_namespaces).join().expect("no panic"));
+        judge("one_segment", verdict.and_then(|()| a_memory_file_with_the_same_number()));
+    });
+}
+
+/// The first segment of a namespace, attached twice, and the first of another.
+fn two_namespaces() -> Verdict {
+    let make = || -> Result<_, Error> {
+        let segment = Segment::create(KEY, 4096)?.remove_on_drop();
+        Ok((segment.attach::<()>()?, segment.attach::<()>()?))
+    };
+    let here = || std::fs::read_link("/proc/thread-self/ns/ipc").expect("/proc").display().to_string();
+    // A new one for each, so that both count from the beginning; the first ends with its last attachment.
+    let mut made = Vec::new();
+    for _ in 0..2 {
+        unshare(CloneFlags::CLONE_NEWIPC).map_err(|error| error.to_string())?;
+        made.push((make().map_err(|error| error.to_string())?, here()));
+    }
+    let [((one, again), first), ((other, _), second)] = &made[..] else { return Err("two were made".into()) };
+    let shown = |line, namespace| Shown { line, namespace };
+    let lines = [one, again, other].map(|attachment| line_at(std::ptr::from_ref(&**attachment).addr()));
+    let [one, again, other] = &lines;
+    let ask = |expected, a, b, what| {
+        let yours = is_one_segment(a, b);
+        check(yours == expected, format!("{what}: one segment {expected}, yours {yours}\n  {a:?}\n  {b:?}"))
+    };
+    ask(true, shown(one, first), shown(again, first), "one segment, attached twice")?;
+    ask(false, shown(one, first), shown(other, second), "two segments, of two namespaces")
+}
+
+/// The line of a mapping that begins there.
+fn line_at(start: usize) -> String {
+    let maps = std::fs::read_to_string("/proc/self/maps").expect("maps");
+    let start = format!("{start:x}-");
+    maps.lines().find(|line| line.starts_with(&start)).expect("it is mapped").to_owned()
+}
+
+fn a_memory_file_with_the_same_number() -> Verdict {
+    let namespace = "ipc:[4026531839]";
+    let segment =
+        Shown { line: "7f00-7f10 rw-s 00000000 00:01 98305      /SYSV0000abcd (deleted)", namespace };
+    let reader =
+        Shown { line: "7e50-7e60 r--s 00000000 00:01 98305      /SYSV0000abcd (deleted)", namespace };
+    let memfd =
+        Shown { line: "7d00-7d10 rw-s 00000000 00:01 98305      /memfd:SYSV0000abcd (deleted)", namespace };
+    check(is_one_segment(segment, reader), "a writer's attachment and a reader's: yours false")?;
+    check(!is_one_segment(segment, memfd), "a segment, and a memory file with its number: yours true")
 }
