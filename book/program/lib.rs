@@ -18,6 +18,7 @@
 //! * [`handover`] - the ways to hand a descriptor over as a table.
 //! * [`descriptors`] - the pictures of the chapters on descriptors, from what their examples printed.
 //! * [`binder`] - the pictures of the chapters on Binder, from traces and from what the examples printed.
+//! * [`payers`] - the picture of the chapter on who pays, from what its example printed.
 //! * [`differences`] - where a region answers otherwise than ashmem's driver, as a table.
 //! * [`benchmarks`] - the recorded run of the benchmarks as tables and plots.
 //! * [`generated`] - the files that programs here make: pictures and tables.
@@ -46,6 +47,8 @@ pub mod handover;
 pub mod descriptors;
 
 pub mod binder;
+
+pub mod payers;
 
 pub mod differences;
 

@@ -3,6 +3,7 @@
 pub mod conversation;
 mod drawing;
 pub mod lifetime;
+pub mod payers;
 pub mod permitted;
 pub mod players;
 pub mod ranges;
