@@ -32,58 +32,43 @@ const ALL: u64 = SIZE as u64;
 /// How often the kernel is asked again for figures that do not add up yet, five milliseconds apart.
 const PATIENCE: u32 = 1000;
 
-/// Two parties, each in its group.
+/// The groups of the two, and the one round both.
 struct Stage {
     creators: Group,
     touchers: Group,
-    creator: Option<Party>,
-    toucher: Option<Party>,
-    /// Dropped last, when both have ended by themselves.
     groups: Groups,
 }
 
 impl Stage {
-    fn new(groups: Groups) -> Result<Self> {
-        let (creators, touchers) = (groups.group("creator"), groups.group("toucher"));
-        let (creator, toucher) = (Party::start()?, Party::start()?);
-        // Before they touch anything: moving takes no charge along.
-        creators.takes(creator.pid())?;
-        touchers.takes(toucher.pid())?;
-        Ok(Self { creators, touchers, creator: Some(creator), toucher: Some(toucher), groups })
-    }
-
     // ANCHOR: charged
-    /// What is charged to the creator's group, to the toucher's unless that was removed, and to both by the group
-    /// above.
+    /// What is charged to the creator's group, to the toucher's unless that was removed, and to both by the
+    /// group round them.
     ///
-    /// The kernel adds such figures up when it finds the time, at the latest after two seconds. So it is asked until
-    /// they add up to what there is; what is printed is what it said last.
+    /// The kernel adds such figures up when it finds the time, at the latest after two seconds. So it is asked
+    /// until they add up to what there is. What is printed is what it said last.
     fn charged(&self, there_is: u64) -> Result<(u64, Option<u64>, u64)> {
-        for left in (0..PATIENCE).rev() {
+        let mut patience = PATIENCE;
+        loop {
             let touchers = if self.touchers.exists() { Some(self.touchers.charged()?) } else { None };
             let (creators, all) = (self.creators.charged()?, self.groups.charged()?);
-            let sum = if touchers.is_some() { creators + touchers.unwrap_or(0) } else { all };
-            let settled = [sum, all].iter().all(|sum| sum.abs_diff(there_is) <= ALL / 100);
-            if settled || left == 0 {
+            let sum = creators + touchers.unwrap_or(all.saturating_sub(creators));
+            let adds_up = [sum, all].iter().all(|sum| sum.abs_diff(there_is) <= ALL / 256);
+            if adds_up || patience == 0 {
                 return Ok((creators, touchers, all));
             }
+            patience -= 1;
             thread::sleep(Duration::from_millis(5));
         }
-        Err("nobody was asked".into())
     }
     // ANCHOR_END: charged
 
     /// A line of the table.
-    fn tell(&self, step: &str, there_is: u64) -> Result<()> {
+    fn tell(&self, step: &str, there_is: u64, parties: [Option<&Party>; 2]) -> Result<()> {
         let (creators, touchers, all) = self.charged(there_is)?;
-        let [a, b] = shows(self.creator.as_ref())?;
-        let [c, d] = shows(self.toucher.as_ref())?;
+        let [[a, b], [c, d]] = [shows(parties[0])?, shows(parties[1])?];
+        let (creators, all) = (in_mib(creators), in_mib(all));
         let touchers = touchers.map_or("removed".into(), in_mib);
-        println!(
-            "  {step:43}{:>9}{a:>5}{b:>5}{touchers:>11}{c:>5}{d:>5}{:>10}",
-            in_mib(creators),
-            in_mib(all)
-        );
+        println!("  {step:43}{creators:>9}{a:>5}{b:>5}{touchers:>11}{c:>5}{d:>5}{all:>10}");
         Ok(())
     }
 }
@@ -107,34 +92,37 @@ fn in_mib(bytes: u64) -> String {
 // ANCHOR: lives
 /// The life of one memory.
 fn live(model: &str, groups: Groups) -> Result<()> {
-    let mut stage = Stage::new(groups)?;
-    let gone = || "it has ended";
-    let creator = stage.creator.as_ref().ok_or_else(gone)?;
-    let toucher = stage.toucher.as_ref().ok_or_else(gone)?;
+    let stage = Stage { creators: groups.group("creator"), touchers: groups.group("toucher"), groups };
+    let (creator, toucher) = (Party::start()?, Party::start()?);
+    // Before they touch anything: moving takes no charge along.
+    stage.creators.takes(creator.pid())?;
+    stage.touchers.takes(toucher.pid())?;
 
+    let both = [Some(&creator), Some(&toucher)];
     let handle = creator.makes(model)?;
-    stage.tell("the creator makes and maps it", 0)?;
+    stage.tell("the creator makes and maps it", 0, both)?;
     toucher.maps(&handle)?;
     drop(handle); // with the descriptor in it: from here on only the two have the memory
     toucher.does("write alternate")?;
-    stage.tell("the toucher writes to every other page", ALL / 2)?;
+    stage.tell("the toucher writes to every other page", ALL / 2, both)?;
     creator.does("read all")?;
-    stage.tell("the creator reads all pages", ALL)?;
+    stage.tell("the creator reads all pages", ALL, both)?;
     toucher.does("write all")?;
-    stage.tell("the toucher writes to all pages", ALL)?;
+    stage.tell("the toucher writes to all pages", ALL, both)?;
     stage.creators.takes(toucher.pid())?;
-    stage.tell("the toucher moves to the creator's group", ALL)?;
-    stage.toucher.take().map(Party::ends).transpose()?;
-    stage.tell("the toucher ends", ALL)?;
+    stage.tell("the toucher moves to the creator's group", ALL, both)?;
+    toucher.ends()?;
+    stage.tell("the toucher ends", ALL, [Some(&creator), None])?;
     stage.touchers.remove()?;
-    stage.tell("its group is removed", ALL)?;
-    stage.creator.take().map(Party::ends).transpose()?;
+    stage.tell("its group is removed", ALL, [Some(&creator), None])?;
+    creator.ends()?;
     if model == "memfd" {
-        return stage.tell("the creator ends: its descriptor was the last", 0);
+        return stage.tell("the creator ends, the last to have it", 0, [None, None]);
     }
-    stage.tell("the creator ends", ALL)?;
+    stage.tell("the creator ends", ALL, [None, None])?;
+    // In a namespace of our own there is no other.
     segments()?.iter().try_for_each(|left| Segment::from(left.id).remove())?;
-    stage.tell("the segment is removed (IPC_RMID)", 0)
+    stage.tell("the segment is removed (IPC_RMID)", 0, [None, None])
 }
 // ANCHOR_END: lives
 
@@ -154,7 +142,7 @@ fn tour() -> Result<ExitCode> {
     println!(
         "What is charged to the group of each and to the one round both, and what each shows, in MiB:\n"
     );
-    println!("  {:43}{:^23}{:^21}{:>9}", "", "creator", "toucher", "both");
+    println!("  {:43}{:>19}{:>21}{:>10}", "", "creator", "toucher", "both");
     println!(
         "  {:43}{:>9}{:>5}{:>5}{:>11}{:>5}{:>5}{:>10}",
         "", "charged", "Rss", "Pss", "charged", "Rss", "Pss", "charged"

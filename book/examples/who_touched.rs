@@ -25,8 +25,8 @@ type Result<T> = std::result::Result<T, Box<dyn Error>>;
 /// The smallest part that is to be seen is a quarter, and half of that is left to what else a process is made of.
 const UNIT: i64 = 16 << 20;
 
-/// What each of the two shows, and how much shared memory the system has.
-const COUNTERS: [&str; 7] = ["Rss", "RssShmem", "Pss", "Rss", "RssShmem", "Pss", "Shmem"];
+/// Three of each of the two, and one of the system.
+const COUNTERS: usize = 7;
 
 // ANCHOR: counters
 /// What a process shows, in bytes; nothing when it is no more.
@@ -44,7 +44,7 @@ fn shows(party: Option<&Party>) -> Result<[i64; 3]> {
 struct Stage {
     creator: Option<Party>,
     toucher: Option<Party>,
-    changes: Vec<[i64; COUNTERS.len()]>,
+    changes: Vec<[i64; COUNTERS]>,
 }
 
 impl Stage {
@@ -52,7 +52,7 @@ impl Stage {
         Ok(Self { creator: Some(Party::start()?), toucher: Some(Party::start()?), changes: Vec::new() })
     }
 
-    fn look(&self) -> Result<[i64; COUNTERS.len()]> {
+    fn look(&self) -> Result<[i64; COUNTERS]> {
         let ([a, b, c], [d, e, f]) = (shows(self.creator.as_ref())?, shows(self.toucher.as_ref())?);
         Ok([a, b, c, d, e, f, i64::try_from(Meminfo::current()?.shmem.ok_or("no Shmem")?)?])
     }
@@ -128,7 +128,8 @@ fn kill(party: &mut Option<Party>) -> Result<()> {
     party.take().map(Party::dies).ok_or_else(|| "it is no more".into())
 }
 
-/// Of the columns, the two sums of both processes among them.
+/// The columns, the sums of both processes among them.
+const COLUMNS: [&str; 9] = ["Rss", "RssShmem", "Pss", "Rss", "RssShmem", "Pss", "Rss", "Pss", "Shmem"];
 const WIDTHS: [usize; 9] = [5, 9, 5, 7, 9, 5, 7, 5, 9];
 
 /// What the steps have added by then, in MiB.
@@ -147,8 +148,12 @@ fn show(what: &str, steps: &[&str], life: impl Fn() -> Result<Stage>) -> Result<
 
 fn tour() -> Result<()> {
     println!("What 64 MiB have added, in MiB, to the nearest 16:\n");
-    println!("{:34}            creator              toucher         both    system", "");
-    println!("{:34}  Rss RssShmem  Pss    Rss RssShmem  Pss    Rss  Pss    Shmem", "");
+    println!("  {:32}{:>19}{:>21}{:>12}{:>9}", "", "creator", "toucher", "both", "system");
+    println!(
+        "  {:32}{}",
+        "",
+        COLUMNS.iter().zip(WIDTHS).map(|(name, width)| format!("{name:>width$}")).collect::<String>()
+    );
     show("one memfd", &SHARED, || shared("memfd"))?;
     show("one segment of System V", &SHARED, || shared("System V"))?;
     show("malloc, each its own", &OWN, own)

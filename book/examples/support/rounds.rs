@@ -10,9 +10,9 @@ const MOST: usize = 40;
 // ANCHOR: settle
 /// What each step has changed by its end, in whole `units`: the middle one of several lives.
 ///
-/// A counter of the system is everybody's. Whoever allocates while a step is taken spoils that one figure, up or
-/// down, and no middle one. So a busy machine needs more rounds, and gets them: as many as it takes until no
-/// figure of the result has moved for some rounds.
+/// A counter of the system is everybody's. Whoever allocates while a step is taken spoils that one figure,
+/// up or down, and no middle one. So a busy machine needs more rounds, and gets them: until no figure of the
+/// result has moved for some of them.
 pub(crate) fn settle<E, const N: usize>(
     unit: i64,
     mut live: impl FnMut() -> Result<Vec<[i64; N]>, E>,

@@ -33,7 +33,7 @@ pub fn draw(title: &str, payers: &[Payer; 2], first: &[usize]) -> String {
     for ((payer, x), ink) in payers.iter().zip(LEFT).zip(INKS) {
         let middle = x + BOX.0 / 2.0;
         let [resident, share] = &payer.shows;
-        lines(&mut drawing, (x, TOP), ink, &payer.name, &format!("Rss {resident}    Pss {share}"));
+        lines(&mut drawing, (x, TOP), ink, &payer.name, &format!("Rss {resident}, Pss {share}"));
         // All of the pages are resident in both.
         drawing.hang((middle, TOP + BOX.1), (left, PAGES - 6.0), Ink::Faint);
         drawing.hang((middle, TOP + BOX.1), (right, PAGES - 6.0), Ink::Faint);
@@ -43,7 +43,8 @@ pub fn draw(title: &str, payers: &[Payer; 2], first: &[usize]) -> String {
     for (n, toucher) in first.iter().enumerate() {
         let (x, ink) = (left + PAGE * count(n), INKS[*toucher]);
         drawing.boxed((x + 2.0, PAGES), (PAGE - 4.0, PAGE), ink);
-        let to = (LEFT[*toucher] + BOX.0 * (count(n) + 1.0) / (count(first.len()) + 1.0), GROUPS);
+        let along = (BOX.0 * (count(n) + 1.0) / (count(first.len()) + 1.0)).round();
+        let to = (LEFT[*toucher] + along, GROUPS);
         drawing.hang((x + PAGE / 2.0, PAGES + PAGE), to, ink);
     }
     drawing.finish()
