@@ -2,9 +2,9 @@
 //!
 //! Run it: `cargo run --example who_counts`
 //!
-//! What to look for: no counter of a heap (the last two of the process) ever sees shared memory. That of resident
-//! memory does, as soon as a page is touched, and it is what the killers of processes look at. And the rows in which
-//! the process has nothing and the system has 64: memory that no process shows.
+//! What to look for: no counter of a heap (the last two of the process) ever sees shared memory. That of
+//! resident memory does, as soon as a page is touched, and it is what the killers of processes look at. And
+//! the rows in which the process has nothing and the system has 64: memory that no process shows.
 
 #![allow(unsafe_code)] // mallinfo2(3), which no crate wraps
 
@@ -147,7 +147,8 @@ fn live<L: Life + Default>() -> Result<Vec<[i64; COUNTERS.len()]>> {
     (0..L::STEPS.len()).map(step).collect()
 }
 
-/// Prints what each step has changed by then. The pages of tables, stacks and other people are less than half of it.
+/// Prints what each step has changed by then. The pages of tables, stacks and other people are less than
+/// half of it.
 fn show<L: Life + Default>(who: &str) -> Result<()> {
     let totals = settle(64 * MIB, live::<L>)?;
     for (number, (step, totals)) in L::STEPS.iter().zip(totals).enumerate() {

@@ -1,11 +1,12 @@
-//! Two processes in two memory cgroups, and 64 MiB that both use: which group pays, page by page, and for how long.
+//! Two processes in two memory cgroups, and 64 MiB that both use: which group pays, page by page, and for
+//! how long.
 //!
 //! Run it as root: `cargo run --example who_is_charged`
 //!
-//! What to look for: the group of whoever touches a page *first* pays for it, by a load as well as by a store; who made
-//! the memory, who maps it and who uses it most does not matter. The payer can move, end, and even have its group
-//! removed: what it was charged for stays with its group, and then with the group above, until the page itself is
-//! freed.
+//! What to look for: the group of whoever touches a page *first* pays for it, by a load as well as by a
+//! store; who made the memory, who maps it and who uses it most does not matter. The payer can move, end,
+//! and even have its group removed: what it was charged for stays with its group, and then with the group
+//! above, until the page itself is freed.
 
 use std::error::Error;
 use std::process::ExitCode;
@@ -44,8 +45,8 @@ impl Stage {
     /// What is charged to the creator's group, to the toucher's unless that was removed, and to both by the
     /// group round them.
     ///
-    /// The kernel adds such figures up when it finds the time, at the latest after two seconds. So it is asked
-    /// until they add up to what there is. What is printed is what it said last.
+    /// The kernel adds such figures up when it finds the time, at the latest after two seconds. So it is
+    /// asked until they add up to what there is. What is printed is what it said last.
     fn charged(&self, there_is: u64) -> Result<(u64, Option<u64>, u64)> {
         let mut patience = PATIENCE;
         loop {

@@ -1,10 +1,12 @@
-//! A memory cgroup with a limit of 16 MiB, and 64 MiB of somebody else's: who is killed, and what comes free.
+//! A memory cgroup with a limit of 16 MiB, and 64 MiB of somebody else's: who is killed, and what comes
+//! free.
 //!
 //! Run it as root: `cargo run --example who_is_killed`
 //!
-//! What to look for: the limit hits who touches first, and nobody who comes later. The killed one leaves the charge
-//! behind, for the memory is not its own, so that the next one in the group is killed as well. And the kernel goes by
-//! what is resident, not by what is charged: its first victim has the most of the one and nothing of the other.
+//! What to look for: the limit hits who touches first, and nobody who comes later. The killed one leaves
+//! the charge behind, for the memory is not its own, so that the next one in the group is killed as well.
+//! And the kernel goes by what is resident, not by what is charged: its first victim has the most of the
+//! one and nothing of the other.
 
 use std::error::Error;
 use std::process::ExitCode;
@@ -59,9 +61,9 @@ impl Stage {
     }
 }
 
-/// To the nearest 8 MiB: of its limit a group also pays for what else its processes are made of.
+/// To the nearest 16 MiB: of its limit a group also pays for what else its processes are made of.
 fn in_mib(bytes: u64) -> String {
-    match (bytes + (4 << 20)) >> 23 << 3 {
+    match (bytes + (8 << 20)) >> 24 << 4 {
         0 => "-".into(),
         mib => mib.to_string(),
     }
@@ -79,22 +81,26 @@ fn became(party: &std::result::Result<Party, String>) -> &str {
 }
 
 // ANCHOR: first
-/// The same order twice: once the limited one is the first to touch, and once it is not.
-fn limit(stage: &Stage, creator_first: bool) -> Result<()> {
+/// The limited one touches first, and another comes after it.
+fn limited_first(stage: &Stage) -> Result<()> {
     let handle = stage.creator.makes("memfd")?;
     let toucher = stage.enters()?;
     toucher.maps(&handle)?;
-    if creator_first {
-        stage.creator.does("write all")?;
-        stage.tell("the creator writes to all of it", Some(&toucher), "")?;
-    }
     let toucher = toucher.tries("write all")?;
     stage.tell("the toucher writes to all of it", toucher.as_ref().ok(), became(&toucher))?;
-    if toucher.is_err() {
-        let next = stage.enters()?.tries("write eighth")?;
-        stage.tell("the next in its group writes to 8 MiB of its own", next.as_ref().ok(), became(&next))?;
-    }
-    Ok(())
+    let next = stage.enters()?.tries("write eighth")?;
+    stage.tell("the next in its group writes to 8 MiB of its own", next.as_ref().ok(), became(&next))
+}
+
+/// The same order, and the limited one is the second.
+fn creator_first(stage: &Stage) -> Result<()> {
+    let handle = stage.creator.makes("memfd")?;
+    let toucher = stage.enters()?;
+    toucher.maps(&handle)?;
+    stage.creator.does("write all")?;
+    stage.tell("the creator writes to all of it", Some(&toucher), "")?;
+    let toucher = toucher.tries("write all")?;
+    stage.tell("the toucher writes to all of it", toucher.as_ref().ok(), became(&toucher))
 }
 // ANCHOR_END: first
 
@@ -114,8 +120,17 @@ fn wrong_one(stage: &Stage) -> Result<()> {
 }
 // ANCHOR_END: wrong
 
+type Part = fn(&Stage) -> Result<()>;
+
+/// What is shown, each with groups of its own.
+const PARTS: [(&str, Part); 3] = [
+    ("The creator makes a memfd of 64 MiB. The toucher's group may have 16.", limited_first),
+    ("The same, and the creator touches first.", creator_first),
+    ("Two in the limited group.", wrong_one),
+];
+
 fn tour() -> Result<ExitCode> {
-    for number in 0..3 {
+    for (number, (what, show)) in PARTS.into_iter().enumerate() {
         let groups = match Groups::make(&["creator", "limited"])? {
             Ok(groups) => groups,
             Err(NotHere(reason)) => {
@@ -124,26 +139,12 @@ fn tour() -> Result<ExitCode> {
             }
         };
         if number == 0 {
-            println!(
-                "In MiB: what a process in the limited group has resident, and what the group is charged.\n"
-            );
+            println!("What a process in the limited group has resident, what the group is charged, in MiB,");
+            println!("to the nearest 16, and how many were killed in it:\n");
             println!("  {:66}{:>10}{:>10}{:>7}", "", "resident", "charged", "kills");
         }
-        let stage = Stage::new(groups)?;
-        match number {
-            0 => {
-                println!("\n  The creator makes a memfd of 64 MiB. The toucher's group may have 16.");
-                limit(&stage, false)?;
-            }
-            1 => {
-                println!("\n  The same, and the creator touches first.");
-                limit(&stage, true)?;
-            }
-            _ => {
-                println!("\n  Two in the limited group.");
-                wrong_one(&stage)?;
-            }
-        }
+        println!("\n  {what}");
+        show(&Stage::new(groups)?)?;
     }
     Ok(ExitCode::SUCCESS)
 }

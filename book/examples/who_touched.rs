@@ -2,9 +2,10 @@
 //!
 //! Run it: `cargo run --example who_touched`
 //!
-//! What to look for: who made and mapped the memory shows nothing of it until it touches a page itself. Then both show
-//! all of it, although it is there once: to add up what processes show as resident counts it twice, and to add up
-//! their shares (Pss) does not. And a kill that frees nothing: what the dead had was not theirs alone.
+//! What to look for: who made and mapped the memory shows nothing of it until it touches a page itself.
+//! Then both show all of it, although it is there once: to add up what processes show as resident counts it
+//! twice, and to add up their shares (Pss) does not. And a kill that frees nothing: what the dead had was
+//! not theirs alone.
 
 use std::error::Error;
 use std::process::ExitCode;
@@ -22,7 +23,8 @@ use rounds::settle;
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
-/// The smallest part that is to be seen is a quarter, and half of that is left to what else a process is made of.
+/// The smallest part that is to be seen is a quarter, and half of that is left to what else a process is
+/// made of.
 const UNIT: i64 = 16 << 20;
 
 /// Three of each of the two, and one of the system.

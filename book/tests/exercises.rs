@@ -1,7 +1,7 @@
 //! The exercises of the chapter on who pays: each test tells whether one is solved.
 //!
-//! `cargo test -p book --test exercises NAME` judges what is in `exercises/NAME.rs`; with `--features solutions`, the
-//! solutions.
+//! `cargo test -p book --test exercises NAME` judges what is in `exercises/NAME.rs`; with `--features
+//! solutions`, the solutions.
 
 #[path = "../../sysv-shm/tests/support/exercise.rs"]
 mod exercise;
@@ -65,8 +65,8 @@ fn what_the_book_prints() -> Verdict {
     row(vec![Event::End], [32, 32], "then the toucher has ended")
 }
 
-/// Three groups and a memory of sixteen pages, page by page: the payer of a page is the last group that touched it
-/// when it was not there.
+/// Three groups and a memory of sixteen pages, page by page: the payer of a page is the last group that
+/// touched it when it was not there.
 fn a_life(mut numbers: Numbers) -> Verdict {
     const PAGES: usize = 16;
     let mut events = vec![Event::Make { group: numbers.below(3), pages: PAGES }];
@@ -97,8 +97,8 @@ fn shares() {
     judge("shares", (0..20).try_for_each(|seed| the_kernel_divides_alike(Numbers(seed))));
 }
 
-/// Maps a region up to four times, writes through each mapping to some pages, and asks the kernel. A mapping is a
-/// mapping: whether it is in another process makes no difference.
+/// Maps a region up to four times, writes through each mapping to some pages, and asks the kernel. A
+/// mapping is a mapping: whether it is in another process makes no difference.
 fn the_kernel_divides_alike(mut numbers: Numbers) -> Verdict {
     const PAGES: usize = 64;
     let region = Region::create("shares", PAGES * page_size()).expect("a region");

@@ -1,4 +1,5 @@
-//! The examples that make memory cgroups leave none behind, nor a process or a segment, wherever they are killed.
+//! The examples that make memory cgroups leave none behind, nor a process or a segment, wherever they are
+//! killed.
 
 use std::fs;
 use std::io::{self, BufRead, BufReader, Read, Write};
@@ -27,7 +28,8 @@ enum Whom {
 #[test]
 fn wherever_they_are_killed() {
     let examples = examples::build().unwrap_or_else(|error| panic!("{error:#}"));
-    // Ours alone, so that a segment in it is one of theirs. Without the privilege for that they say that they need it.
+    // Ours alone, so that a segment in it is one of theirs. Without the privilege for that they say that
+    // they need it.
     let _ = unshare(CloneFlags::CLONE_NEWIPC);
     for name in ["who_is_charged", "who_is_killed"] {
         let example = examples.iter().find(|example| example.name == name).expect("the example");

@@ -1,9 +1,10 @@
-//! Memory cgroups for as long as a program needs them, of either version, one for each party and one round all.
+//! Memory cgroups for as long as a program needs them, of either version, one for each party and one round
+//! all.
 //!
-//! A group that nobody removes stays until the next boot, and a program that is killed removes nothing. So the
-//! groups belong to a caretaker: this program, started again, in a session of its own, that nobody who kills the
-//! program happens to kill. When the program ends, in whatever way, the other end of its standard input closes; it
-//! kills whoever is left in the groups and removes them.
+//! A group that nobody removes stays until the next boot, and a program that is killed removes nothing. So
+//! the groups belong to a caretaker: this program, started again, in a session of its own, that nobody who
+//! kills the program happens to kill. When the program ends, in whatever way, the other end of its standard
+//! input closes; it kills whoever is left in the groups and removes them.
 
 use std::error::Error;
 use std::fs;
@@ -57,6 +58,7 @@ impl Groups {
         let groups = Self { version, folder, caretaker };
         match said.trim() {
             "made" => Ok(Ok(groups)),
+            "" => Err("the caretaker of the groups has failed".into()),
             why => Ok(Err(NotHere(why.to_owned()))),
         }
     }
@@ -83,8 +85,8 @@ impl Drop for Groups {
     }
 }
 
-/// The highest group at or above our own in which groups with a memory controller can be made, so that what happens
-/// in them is charged to nobody else's.
+/// The highest group at or above our own in which groups with a memory controller can be made, so that what
+/// happens in them is charged to nobody else's.
 fn base() -> Result<Option<(Version, PathBuf)>> {
     let ourselves = Process::myself()?;
     let (ours, mounts) = (ourselves.cgroups()?, ourselves.mountinfo()?);
@@ -112,8 +114,8 @@ impl Version {
         if self == Self::One { "v1" } else { "v2" }
     }
 
-    /// Whether a group that is made there has a memory controller. With version 2 a group has what the one above it
-    /// hands down, and what that is we leave as it is.
+    /// Whether a group that is made there has a memory controller. With version 2 a group has what the one
+    /// above it hands down, and what that is we leave as it is.
     fn lets_make_in(self, group: &Path) -> bool {
         let handed_down = || fs::read_to_string(group.join("cgroup.subtree_control")).unwrap_or_default();
         access(group, Access::WRITE_OK).is_ok()

@@ -1,7 +1,7 @@
 //! A process that has memory, and does with it what it is told: this program, started again.
 //!
-//! Whoever watches tells it one thing at a time and reads the counters in between. It has no memory of its own
-//! in the game: a descriptor passes through its hands to the other party, and is closed at once.
+//! Whoever watches tells it one thing at a time and reads the counters in between. It has no memory of its
+//! own in the game: a descriptor passes through its hands to the other party, and is closed at once.
 
 use std::error::Error;
 use std::fs;
@@ -195,8 +195,8 @@ fn pages(which: &str) -> Result<impl Iterator<Item = usize>> {
 /// The role of a party: obeys until nobody is there to tell it anything.
 pub(crate) fn party() -> Result<()> {
     let socket = UnixStream::from(io::stdin().as_fd().try_clone_to_owned()?);
-    // A page is a page, whatever this machine makes of large stretches; and should the machine itself run short,
-    // nobody else has to go first.
+    // A page is a page, whatever this machine makes of large stretches; and should the machine itself run
+    // short, nobody else has to go first.
     disable_transparent_huge_pages(true)?;
     fs::write("/proc/self/oom_score_adj", "1000")?;
     let mut memory = Memory::default();

@@ -25,7 +25,8 @@ const GROUPS: f64 = 290.0;
 /// The colours of the two.
 const INKS: [Ink; 2] = [Ink::Accent, Ink::File];
 
-/// Draws the two processes above, the pages with the numbers of their first touchers, and the groups that pay below.
+/// Draws the two processes above, the pages with the numbers of their first touchers, and the groups that
+/// pay below.
 pub fn draw(title: &str, payers: &[Payer; 2], first: &[usize]) -> String {
     let mut drawing = Drawing::new(WIDTH, GROUPS + BOX.1 + 10.0, title);
     let left = (WIDTH - PAGE * count(first.len())) / 2.0;
