@@ -80,7 +80,6 @@ fn became(party: &std::result::Result<Party, String>) -> &str {
     party.as_ref().err().map_or("is done", String::as_str)
 }
 
-// ANCHOR: first
 /// The limited one touches first, and another comes after it.
 fn limited_first(stage: &Stage) -> Result<()> {
     let handle = stage.creator.makes("memfd")?;
@@ -102,7 +101,6 @@ fn creator_first(stage: &Stage) -> Result<()> {
     let toucher = toucher.tries("write all")?;
     stage.tell("the toucher writes to all of it", toucher.as_ref().ok(), became(&toucher))
 }
-// ANCHOR_END: first
 
 // ANCHOR: wrong
 /// Two in the group: one has much, and pays nothing; the other is about to exceed the limit.

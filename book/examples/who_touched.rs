@@ -72,7 +72,6 @@ impl Stage {
 }
 // ANCHOR_END: counters
 
-// ANCHOR: shared
 const SHARED: [&str; 7] = [
     "the creator makes and maps it",
     "the toucher maps it",
@@ -100,7 +99,6 @@ fn shared(model: &str) -> Result<Stage> {
     stage.step(|creator, _| kill(creator))?;
     Ok(stage)
 }
-// ANCHOR_END: shared
 
 const OWN: [&str; 4] = [
     "each allocates",

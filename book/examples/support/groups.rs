@@ -41,7 +41,6 @@ pub(crate) struct Groups {
 #[derive(Debug)]
 pub(crate) struct NotHere(pub(crate) String);
 
-// ANCHOR: make
 impl Groups {
     /// Makes one group for each name, and one round them.
     pub(crate) fn make(names: &[&str]) -> Result<std::result::Result<Self, NotHere>> {
@@ -122,7 +121,6 @@ impl Version {
             && (self == Self::One || handed_down().split_whitespace().any(|name| name == "memory"))
     }
 }
-// ANCHOR_END: make
 
 // ANCHOR: group
 /// One group.

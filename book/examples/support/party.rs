@@ -107,7 +107,6 @@ impl Party {
     }
 }
 
-// ANCHOR: party
 /// The memory of a party.
 #[derive(Debug, Default)]
 enum Memory {
@@ -190,7 +189,6 @@ fn pages(which: &str) -> Result<impl Iterator<Item = usize>> {
     };
     Ok((0..end).step_by(step * page_size()))
 }
-// ANCHOR_END: party
 
 /// The role of a party: obeys until nobody is there to tell it anything.
 pub(crate) fn party() -> Result<()> {
