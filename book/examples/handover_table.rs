@@ -11,7 +11,7 @@ use std::fs;
 use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::os::unix::net::UnixStream;
-use std::process::{Child, Command, ExitCode, Stdio};
+use std::process::{Command, ExitCode, Stdio};
 use std::time::Duration;
 
 use fd_shm::handover::{Pull, Push, inherit, inherit::Heir, pidfd, procfs};
@@ -23,6 +23,10 @@ use rustix::process::{DumpableBehavior, Resource, Rlimit, getrlimit, set_dumpabl
 
 #[path = "../../fd-shm/examples/support/ordinary.rs"]
 mod ordinary;
+
+#[path = "support/reaped.rs"]
+mod reaped;
+use reaped::Reaped;
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
@@ -254,17 +258,6 @@ fn number_of_theirs() -> Result<RawFd> {
         }
     }
     Err("ipc-channel has no memory file open".into())
-}
-
-/// A receiver's process; killed and reaped when dropped before its end.
-struct Reaped(Child);
-
-impl Drop for Reaped {
-    fn drop(&mut self) {
-        // Both fail harmlessly when it has been reaped already.
-        drop(self.0.kill());
-        drop(self.0.wait());
-    }
 }
 
 /// Asks all of all, as a process that may be looked into, except where the question is what then.

@@ -15,6 +15,7 @@ use crate::picture::lifetime::{self, Row};
 use crate::picture::rendezvous::{self, Rendezvous};
 use crate::picture::translation::{self, Table};
 use crate::recorded::{self, Difference};
+use crate::which;
 use crate::workspace;
 
 /// Compares every generated file with what the programs make now.
@@ -48,6 +49,10 @@ fn files() -> Result<Vec<(PathBuf, String)>> {
     let list = Printed::by("fd-shm/tests/ashmem/differences.txt")?;
     files.push((workspace::pages().join("tables/ashmem-differences.md"), differences::table(&list.text)?));
     files.push((workspace::pages().join("tables/told-by-name.md"), binder::told_by_name()?));
+    let printed = Printed::by("book/examples/which_one.out")?;
+    files.push((workspace::pages().join("tables/which-one.md"), which::table(&printed.text)?));
+    let page = Printed::by("book/src/which-one.md")?;
+    files.push((workspace::pages().join("pictures/which-one.svg"), which::picture(&page.text)?));
     let of_benchmarks = benchmarks::files(&results)?;
     files.extend(of_benchmarks.into_iter().map(|(name, text)| (workspace::pages().join(name), text)));
     Ok(files)

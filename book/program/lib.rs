@@ -44,6 +44,8 @@ pub mod picture;
 
 pub mod handover;
 
+pub mod which;
+
 pub mod descriptors;
 
 pub mod binder;

@@ -19,6 +19,10 @@ mod holder;
 #[cfg_attr(not(feature = "solutions"), path = "../exercises/asked_once.rs")]
 mod asked_once;
 
+#[cfg_attr(feature = "solutions", path = "../exercises/solutions/found_by_a_word.rs")]
+#[cfg_attr(not(feature = "solutions"), path = "../exercises/found_by_a_word.rs")]
+mod found_by_a_word;
+
 #[cfg_attr(feature = "solutions", path = "../exercises/solutions/frames.rs")]
 #[cfg_attr(not(feature = "solutions"), path = "../exercises/frames.rs")]
 mod frames;
@@ -48,7 +52,7 @@ use std::fs::File;
 use std::io::Write;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::fs::{FileExt, MetadataExt};
-use std::os::unix::net::UnixStream;
+use std::os::unix::net::{UnixListener, UnixStream};
 
 use asked_once::{LONGEST, sum_of};
 use exercise::{Verdict, check, judge};
@@ -141,6 +145,43 @@ fn who_holds_it() -> Verdict {
     let theirs = std::fs::metadata(link).map_err(in_words)?.ino();
     ask(holder.pid(), theirs, true, "another process with a descriptor and no mapping")?;
     ask(here, theirs, false, "this process, which has neither")
+}
+
+#[test]
+fn found_by_a_word() {
+    judge("found_by_a_word", a_name_goes_with_its_server());
+}
+
+/// One server after the other under one name. What the kernel does for one that was killed is to close its socket.
+fn a_name_goes_with_its_server() -> Verdict {
+    let word = format!("found-by-a-word-{}", std::process::id());
+    let another = format!("{word}-another");
+    let verdict = two_servers(&word, &another);
+    for word in [&word, &another] {
+        let address = found_by_a_word::address(word).map_err(in_words)?;
+        // Of a wrong answer too, nothing stays.
+        address.as_pathname().map(std::fs::remove_file).into_iter().for_each(drop);
+    }
+    verdict
+}
+
+fn two_servers(word: &str, another: &str) -> Verdict {
+    let listen = || UnixListener::bind_addr(&found_by_a_word::address(word)?);
+    let region = Region::create("found", 4096).map_err(in_words)?;
+    for round in 0..2 {
+        let server = listen().map_err(|error| format!("server {round}, after the one before it: {error}"))?;
+        check(listen().is_err(), "two servers listen under one name at once")?;
+        let address = found_by_a_word::address(word).map_err(in_words)?;
+        let client = UnixStream::connect_addr(&address).map_err(in_words)?;
+        let (stream, _) = server.accept().map_err(in_words)?;
+        scm_rights::send(&stream, b".", &[region.as_fd()]).map_err(in_words)?;
+        let [_given] = scm_rights::receive(&client, &mut [0], 1)
+            .and_then(|message| message.into_exactly())
+            .map_err(in_words)?;
+    }
+    let _server = listen().map_err(in_words)?;
+    let other = found_by_a_word::address(another).map_err(in_words)?;
+    check(UnixListener::bind_addr(&other).is_ok(), "another name is taken with it")
 }
 
 #[test]

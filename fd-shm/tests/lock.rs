@@ -3,11 +3,10 @@
 #![allow(unsafe_code)]
 
 use std::fs::OpenOptions;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
-use std::process::{Command, Stdio};
+use std::os::fd::{AsFd, AsRawFd};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
-use std::{env, io, thread};
+use std::{io, thread};
 
 use fd_shm::lock::{Lock, LockWord};
 use fd_shm::{Mapping, Memfd, Region, shareable};
@@ -17,11 +16,11 @@ use rustix::fs::{Mode, fchmod};
 #[path = "support/alone.rs"]
 mod alone;
 
+#[path = "support/party.rs"]
+mod party;
+
 /// Far longer than any wait here takes.
 const LONG: Duration = Duration::from_secs(60);
-
-/// Set in a second process.
-const ROLE: &str = "LOCK_ROLE";
 
 /// A number that is only right if nobody is inside at the same time: it is added to in two steps.
 #[repr(C)]
@@ -50,31 +49,15 @@ fn add(region: &Region, times: u32) {
     }
 }
 
-/// This test program again, for the test `name` in a role; the region is its standard input.
-fn again(name: &str, role: &str, region: &Region) -> Command {
-    let descriptor: OwnedFd = region.as_fd().try_clone_to_owned().expect("dup");
-    let mut command = Command::new(env::current_exe().expect("this program has a path"));
-    command.args([name, "--exact", "--nocapture"]).env(ROLE, role);
-    command.stdin(descriptor).stdout(Stdio::null());
-    command
-}
-
-/// The region that a role was started with.
-fn inherited() -> Region {
-    let descriptor = io::stdin().as_fd().try_clone_to_owned().expect("the region, as standard input");
-    Region::from_fd(descriptor).expect("a region")
-}
-
 #[test]
 fn processes_that_share_a_descriptor_exclude_each_other() {
     let name = "processes_that_share_a_descriptor_exclude_each_other";
-    if env::var_os(ROLE).is_some() {
-        return add(&inherited(), 2000);
+    if let Some(region) = party::inherited() {
+        return add(&region, 2000);
     }
     alone::alone(name, || {
         let (region, counter, _) = region();
-        let children: Vec<_> =
-            (0..3).map(|_| again(name, "adds", &region).spawn().expect("a process")).collect();
+        let children = [(); 3].map(|()| party::again(name, &region));
         add(&region, 2000);
         for mut child in children {
             assert!(child.wait().expect("it ends").success());
@@ -89,14 +72,7 @@ fn a_peer_that_scribbles_over_the_word_lets_nobody_in() {
     let over = AtomicBool::new(false);
     let mut late = 0_u32;
     thread::scope(|scope| {
-        scope.spawn(|| {
-            let mut value = 1_u32;
-            while !over.load(Ordering::Relaxed) {
-                value = value.wrapping_mul(0x9e37_79b1).wrapping_add(1);
-                words[0].store(value >> 7, Ordering::Relaxed);
-                fd_shm::futex::wake(&words[0], u32::MAX).expect("a wake-up");
-            }
-        });
+        scope.spawn(|| party::scribble(&words[0], &over));
         let adding = [(); 2].map(|()| {
             scope.spawn(|| {
                 let mut lock = Lock::open(&region, 0).expect("a lock");

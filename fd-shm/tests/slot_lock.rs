@@ -3,11 +3,10 @@
 
 #![allow(unsafe_code)]
 
-use std::os::fd::{AsFd, OwnedFd};
-use std::process::{Command, Stdio};
+use std::os::fd::AsFd;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::thread;
 use std::time::Duration;
-use std::{env, io, thread};
 
 use fd_shm::lock::{Lock, LockWord, SlotLock, SlotWord};
 use fd_shm::{Mapping, Region, shareable};
@@ -15,11 +14,11 @@ use fd_shm::{Mapping, Region, shareable};
 #[path = "support/alone.rs"]
 mod alone;
 
+#[path = "support/party.rs"]
+mod party;
+
 /// Far longer than any wait here takes.
 const LONG: Duration = Duration::from_secs(60);
-
-/// Set in a second process.
-const ROLE: &str = "SLOT_LOCK_ROLE";
 
 /// A number that is only right if nobody is inside at the same time: it is added to in two steps.
 #[repr(C)]
@@ -51,19 +50,12 @@ fn add(region: &Region, times: u32) {
 #[test]
 fn processes_that_share_a_descriptor_exclude_each_other() {
     let name = "processes_that_share_a_descriptor_exclude_each_other";
-    if env::var_os(ROLE).is_some() {
-        let descriptor = io::stdin().as_fd().try_clone_to_owned().expect("the region, as standard input");
-        return add(&Region::from_fd(descriptor).expect("a region"), 20_000);
+    if let Some(region) = party::inherited() {
+        return add(&region, 20_000);
     }
     alone::alone(name, || {
         let (region, counter, words) = region();
-        let again = || {
-            let descriptor: OwnedFd = region.as_fd().try_clone_to_owned().expect("dup");
-            let mut command = Command::new(env::current_exe().expect("this program has a path"));
-            command.args([name, "--exact", "--nocapture"]).env(ROLE, "adds");
-            command.stdin(descriptor).stdout(Stdio::null()).spawn().expect("a process")
-        };
-        let children = [again(), again(), again()];
+        let children = [(); 3].map(|()| party::again(name, &region));
         add(&region, 20_000);
         for mut child in children {
             assert!(child.wait().expect("it ends").success());
@@ -110,14 +102,7 @@ fn a_peer_that_scribbles_over_the_word_keeps_nobody_waiting_for_ever() {
     let (region, counter, words) = region();
     let over = AtomicBool::new(false);
     thread::scope(|scope| {
-        scope.spawn(|| {
-            let mut value = 1_u32;
-            while !over.load(Ordering::Relaxed) {
-                value = value.wrapping_mul(0x9e37_79b1).wrapping_add(1);
-                words[0].store(value >> 7, Ordering::Relaxed);
-                fd_shm::futex::wake(&words[0], u32::MAX).expect("a wake-up");
-            }
-        });
+        scope.spawn(|| party::scribble(&words[0], &over));
         let adding = [(); 2].map(|()| {
             scope.spawn(|| {
                 let mut lock = SlotLock::open(&region, 0).expect("a lock");

@@ -109,6 +109,9 @@ pub enum Action {
     Dup(u32),
     /// `limit N`: `setrlimit(RLIMIT_NOFILE, N)`.
     SetLimit(u32),
+    /// `seteuid N`: the process has another effective uid from now on. Who may do that is no question of the driver's:
+    /// from 0 to another and back is permitted everywhere.
+    SetEuid(u32),
     /// `table`: looks at all numbers and what they name.
     Table,
     /// `held NAME`: whether anybody, the driver too, still has that pipe.
@@ -174,6 +177,7 @@ impl Action {
             "close" => lexer.number("a descriptor").map(Action::Close),
             "dup" => lexer.number("a descriptor").map(Action::Dup),
             "limit" => lexer.number("a limit").map(Action::SetLimit),
+            "seteuid" => lexer.number("a uid").map(Action::SetEuid),
             "table" => Ok(Action::Table),
             "held" => lexer.name("a file").map(Action::Held),
             "await" => lexer.name("a file").map(Action::Await),
@@ -268,6 +272,7 @@ impl fmt::Display for Action {
             Action::Close(fd) => write!(f, "close {fd}"),
             Action::Dup(fd) => write!(f, "dup {fd}"),
             Action::SetLimit(limit) => write!(f, "limit {limit}"),
+            Action::SetEuid(euid) => write!(f, "seteuid {euid}"),
             Action::Table => f.write_str("table"),
             Action::Held(name) => write!(f, "held {name}"),
             Action::Await(name) => write!(f, "await {name}"),

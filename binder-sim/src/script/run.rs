@@ -191,6 +191,7 @@ impl<'a> Run<'a> {
                 opens.closed(*fd);
             }
             Action::SetLimit(limit) => world.set_limit(pid, *limit)?,
+            Action::SetEuid(euid) => world.set_euid(pid, *euid)?,
             Action::Table => return Ok(Seen::table(&self.files(step.actor))),
             Action::Held(name) | Action::Await(name) => {
                 let held = if matches!(step.action, Action::Held(_)) { "held" } else { "still held" };

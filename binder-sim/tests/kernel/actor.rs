@@ -213,6 +213,11 @@ impl Thread {
             Action::SetLimit(limit) => {
                 Ok(done(setrlimit(Resource::RLIMIT_NOFILE, (*limit).into(), HIGH_LIMIT)))
             }
+            // Of all its threads, as glibc does it; the saved one stays, so that it can be changed back.
+            Action::SetEuid(euid) => {
+                let same = Uid::from_raw(u32::MAX);
+                Ok(done(setresuid(same, Uid::from_raw(*euid), same)))
+            }
             Action::Table => Ok(Reply::Table((0..HIGH).filter_map(describe).collect())),
             _ => self.call(step, number),
         }

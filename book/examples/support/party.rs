@@ -10,13 +10,17 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::ExitStatusExt;
-use std::process::{Child, Command};
+use std::process::Command;
 use std::str;
 
 use fd_shm::{Mapping, Region, scm_rights};
 use rustix::param::page_size;
 use rustix::thread::disable_transparent_huge_pages;
 use sysv_shm::{Attachment, Key, Segment, SegmentId};
+
+#[path = "reaped.rs"]
+mod reaped;
+use reaped::Reaped;
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
@@ -29,17 +33,6 @@ pub(crate) struct Party {
     process: Reaped,
     /// Closed, it is the end of all orders.
     socket: UnixStream,
-}
-
-#[derive(Debug)]
-struct Reaped(Child);
-
-impl Drop for Reaped {
-    fn drop(&mut self) {
-        // Both fail harmlessly when it has been reaped already.
-        drop(self.0.kill());
-        drop(self.0.wait());
-    }
 }
 
 /// How the other party gets at a memory: by an id, or by a descriptor.

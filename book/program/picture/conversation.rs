@@ -1,6 +1,6 @@
 //! Who says what to the driver, and what the driver says to whom: an arrow for each.
 
-use super::drawing::{Anchor, Drawing, Face, Ink};
+use super::drawing::{Anchor, Drawing, Face, Ink, count};
 use super::sequence::wrapped;
 
 /// One thing that happened.
@@ -81,8 +81,4 @@ fn ink(text: &str) -> Ink {
     } else {
         Ink::Plain
     }
-}
-
-fn count(n: usize) -> f64 {
-    f64::from(u32::try_from(n).unwrap_or(u32::MAX))
 }

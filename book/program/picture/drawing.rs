@@ -67,6 +67,11 @@ const STYLE: &str = "\
 .pic .heading{font-weight:600}\
 .pic .code{font:13px ui-monospace,SFMono-Regular,Menlo,Consolas,monospace}";
 
+/// A number of things as a distance.
+pub(super) fn count(n: usize) -> f64 {
+    f64::from(u32::try_from(n).unwrap_or(u32::MAX))
+}
+
 /// A picture being drawn.
 #[derive(Debug)]
 pub(super) struct Drawing(Document);

@@ -1,6 +1,6 @@
 //! What a number leads to as time goes by: a row per number, a column per event.
 
-use super::drawing::{Anchor, Drawing, Face, Ink};
+use super::drawing::{Anchor, Drawing, Face, Ink, count};
 
 /// One row: a number, and what it leads to after each event.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,7 +18,6 @@ const ROW: f64 = 50.0;
 
 /// Draws `rows` under `events`; `first` is what the numbers lead to in the beginning, and has the calmer colour.
 pub fn draw(title: &str, events: &[String], rows: &[Row], first: &str) -> String {
-    let count = |n: usize| f64::from(u32::try_from(n).unwrap_or(u32::MAX));
     let column = (WIDTH - LEFT - 10.0) / count(events.len().max(1));
     let mut drawing = Drawing::new(WIDTH, TOP + ROW * count(rows.len()) + 10.0, title);
     for (n, event) in events.iter().enumerate() {

@@ -1,5 +1,6 @@
 //! What programs here did, as drawings.
 
+pub mod choice;
 pub mod conversation;
 mod drawing;
 pub mod lifetime;

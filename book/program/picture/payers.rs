@@ -1,6 +1,6 @@
 //! One memory, page by page: whose touch made the page, which group pays for it, and what each process shows.
 
-use super::drawing::{Anchor, Drawing, Face, Ink};
+use super::drawing::{Anchor, Drawing, Face, Ink, count};
 
 /// One of the two processes, and its group.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -57,8 +57,4 @@ fn lines(drawing: &mut Drawing, at: (f64, f64), ink: Ink, heading: &str, counter
     drawing.boxed(at, BOX, ink);
     drawing.text((middle, at.1 + 27.0), Anchor::Middle, Face::Heading, ink, heading);
     drawing.text((middle, at.1 + 50.0), Anchor::Middle, Face::Code, Ink::Plain, counters);
-}
-
-fn count(n: usize) -> f64 {
-    f64::from(u32::try_from(n).unwrap_or(u32::MAX))
 }

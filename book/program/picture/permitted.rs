@@ -1,6 +1,6 @@
 //! What is permitted as time goes by: a row for each thing that is tried, a column for each step.
 
-use super::drawing::{Anchor, Drawing, Face, Ink};
+use super::drawing::{Anchor, Drawing, Face, Ink, count};
 
 /// One thing that is tried.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,7 +21,6 @@ const ROW: f64 = 30.0;
 
 /// Draws a bar for as long as a thing can be done, and the kernel's word for it from then on.
 pub fn draw(title: &str, steps: &[String], rows: &[Row]) -> String {
-    let count = |n: usize| f64::from(u32::try_from(n).unwrap_or(u32::MAX));
     let column = (WIDTH - LEFT - 10.0) / count(steps.len().max(1));
     let mut drawing = Drawing::new(WIDTH, TOP + ROW * count(rows.len()) + 10.0, title);
     for (n, step) in steps.iter().enumerate() {

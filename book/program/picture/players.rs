@@ -1,6 +1,6 @@
 //! One script, two players, one comparison.
 
-use super::drawing::{Anchor, Drawing, Face, Ink};
+use super::drawing::{Anchor, Drawing, Face, Ink, count};
 
 /// Who plays a script, and what the drawn steps came to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -66,8 +66,4 @@ impl Lines<'_> {
         self.drawing.text(self.at, Anchor::Start, face, ink, words);
         self.at.1 += LINE;
     }
-}
-
-fn count(n: usize) -> f64 {
-    f64::from(u32::try_from(n).unwrap_or(u32::MAX))
 }

@@ -1,6 +1,6 @@
 //! The pages of a region as time goes by: a row for each call, a box round each unpinned range.
 
-use super::drawing::{Anchor, Drawing, Face, Ink};
+use super::drawing::{Anchor, Drawing, Face, Ink, count};
 
 /// A range of pages, as one box.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -64,8 +64,4 @@ pub fn draw(title: &str, moments: &[Moment]) -> String {
 /// Where the middle of a page is.
 fn middle(page: usize) -> f64 {
     LEFT + PAGE * (count(page) + 0.5)
-}
-
-fn count(n: usize) -> f64 {
-    f64::from(u32::try_from(n).unwrap_or(u32::MAX))
 }

@@ -1,6 +1,6 @@
 //! A transaction step by step: in whose call it runs, in which kernel function, and what comes of it.
 
-use super::drawing::{Anchor, Drawing, Face, Ink};
+use super::drawing::{Anchor, Drawing, Face, Ink, count};
 
 /// One step.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,10 +29,10 @@ const LETTERS: usize = 68;
 /// Draws the steps downwards, each a dot in the lane of the process in whose call it happens.
 pub fn draw(title: &str, lanes: &[String], steps: &[Step]) -> String {
     let texts: Vec<_> = steps.iter().map(|step| wrapped(&step.text, LETTERS)).collect();
-    let height = |lines: &Vec<String>| LINE * index(lines.len()) + GAP;
+    let height = |lines: &Vec<String>| LINE * count(lines.len()) + GAP;
     let bottom = TOP + texts.iter().map(height).sum::<f64>();
     let mut drawing = Drawing::new(WIDTH, bottom + 10.0, title);
-    let x = |lane: usize| FIRST_LANE + LANE * index(lane);
+    let x = |lane: usize| FIRST_LANE + LANE * count(lane);
     for (lane, name) in lanes.iter().enumerate() {
         drawing.text((x(lane), 24.0), Anchor::Middle, Face::Heading, Ink::Plain, name);
         drawing.line((x(lane), 36.0), (x(lane), bottom), Ink::Faint);
@@ -45,7 +45,7 @@ pub fn draw(title: &str, lanes: &[String], steps: &[Step]) -> String {
         drawing.dot((x(step.lane), y), ink);
         drawing.text((functions, y + 5.0), Anchor::Start, Face::Code, ink, &step.function);
         for (number, line) in lines.iter().enumerate() {
-            let at = (functions + FUNCTION, y + 5.0 + LINE * index(number));
+            let at = (functions + FUNCTION, y + 5.0 + LINE * count(number));
             drawing.text(at, Anchor::Start, Face::Words, ink, line);
         }
         y += height(lines);
@@ -67,8 +67,4 @@ pub(super) fn wrapped(text: &str, letters: usize) -> Vec<String> {
         }
     }
     lines
-}
-
-fn index(number: usize) -> f64 {
-    f64::from(u32::try_from(number).unwrap_or(u32::MAX))
 }

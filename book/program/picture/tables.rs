@@ -1,6 +1,6 @@
 //! Two processes' tables as time goes by: a column for each moment.
 
-use super::drawing::{Anchor, Drawing, Face, Ink};
+use super::drawing::{Anchor, Drawing, Face, Ink, count};
 use super::lifetime::halves;
 
 /// The entries of a table, number and file; nothing as long as there is no such process.
@@ -23,7 +23,6 @@ const ROW: f64 = 24.0;
 /// Draws the moments from left to right. An entry that the other table has too, under the same number and for the same
 /// file, has the file's colour; a number that stands for another file there is marked.
 pub fn draw(title: &str, processes: [&str; 2], moments: &[Moment]) -> String {
-    let count = |n: usize| f64::from(u32::try_from(n).unwrap_or(u32::MAX));
     let column = (WIDTH - LEFT) / count(moments.len().max(1));
     let entries = |moment: &Moment| moment.tables.iter().flatten().map(Vec::len).max().unwrap_or(0);
     let height = ROW * count(moments.iter().map(entries).max().unwrap_or(0)) + 14.0;

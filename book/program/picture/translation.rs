@@ -1,6 +1,6 @@
 //! One number translated: two numbers in two tables, and the one thing behind both.
 
-use super::drawing::{Anchor, Drawing, Face, Ink};
+use super::drawing::{Anchor, Drawing, Face, Ink, count};
 
 /// A process's table of descriptors or of handles, as a picture shows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,7 +36,7 @@ const BOX: f64 = 250.0;
 pub fn draw(sender: &Table, receiver: &Table, translation: &Translation) -> String {
     // Room for what stands between, also where the tables are short.
     let rows = sender.entries.len().max(receiver.entries.len()).max(2);
-    let bottom = 60.0 + ROW * f64::from(u32::try_from(rows).unwrap_or(u32::MAX)) + 14.0;
+    let bottom = 60.0 + ROW * count(rows) + 14.0;
     let title = format!(
         "The {} turns the {}'s {} into the {}'s {}: two numbers, {}",
         translation.by,

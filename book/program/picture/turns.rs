@@ -1,6 +1,6 @@
 //! Who is inside, and when: a lane for each party, time downwards, and the party's own words beside it.
 
-use super::drawing::{Anchor, Drawing, Face, Ink};
+use super::drawing::{Anchor, Drawing, Face, Ink, count};
 
 /// One line of the story.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,7 +23,6 @@ const ROW: f64 = 26.0;
 
 /// Draws the turns downwards.
 pub fn draw(title: &str, lanes: &[String], turns: &[Turn]) -> String {
-    let count = |n: usize| f64::from(u32::try_from(n).unwrap_or(u32::MAX));
     let bottom = TOP + ROW * count(turns.len());
     let mut drawing = Drawing::new(WIDTH, bottom + 6.0, title);
     let x = |lane: usize| FIRST_LANE + LANE * count(lane);
@@ -45,7 +44,7 @@ pub fn draw(title: &str, lanes: &[String], turns: &[Turn]) -> String {
 
 /// The stays of one party inside, as bars in its lane.
 fn stays(drawing: &mut Drawing, x: f64, lane: usize, turns: &[Turn]) {
-    let y = |n: usize| TOP + ROW * f64::from(u32::try_from(n).unwrap_or(u32::MAX));
+    let y = |n: usize| TOP + ROW * count(n);
     let mut since = None;
     for (n, turn) in turns.iter().enumerate().filter(|(_, turn)| turn.lane == lane) {
         match (since, turn.inside) {
@@ -58,7 +57,7 @@ fn stays(drawing: &mut Drawing, x: f64, lane: usize, turns: &[Turn]) {
         }
     }
     if let Some(from) = since {
-        let end = TOP + ROW * f64::from(u32::try_from(turns.len()).unwrap_or(u32::MAX)) - 8.0;
+        let end = TOP + ROW * count(turns.len()) - 8.0;
         drawing.boxed((x - 10.0, y(from)), (20.0, end - y(from)), Ink::File);
     }
 }

@@ -1,6 +1,6 @@
 //! Ways to hand a descriptor over, side by side: two numbers each, and what is behind them.
 
-use super::drawing::{Anchor, Drawing, Face, Ink};
+use super::drawing::{Anchor, Drawing, Face, Ink, count};
 
 /// One way.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,7 +25,6 @@ const FILE: f64 = 246.0;
 
 /// Draws the ways from left to right.
 pub fn draw(title: &str, ways: &[Way]) -> String {
-    let count = |n: usize| f64::from(u32::try_from(n).unwrap_or(u32::MAX));
     let column = WIDTH / count(ways.len().max(1));
     let mut drawing = Drawing::new(WIDTH, FILE + 46.0, title);
     for (n, way) in ways.iter().enumerate() {

@@ -22,6 +22,8 @@ pub(super) struct State {
     opens: Vec<Open>,
     /// How many released ones are still counted: whoever waits to freeze one holds what is left of it.
     lingering: usize,
+    /// How many threads of actors wait in a call: a flush that wakes one is to be seen of nothing else.
+    waiting: usize,
 }
 
 /// What the driver has after each step, and at the end, when all actors have ended.
@@ -39,14 +41,40 @@ pub(super) fn expected(script: &Script, kernel: &str) -> Vec<State> {
         };
         let mut opens: Vec<Open> = world.driver().opens().filter_map(open).collect();
         opens.sort();
-        all[number - 1] = State { opens, lingering: world.driver().lingering() };
+        all[number - 1] = State { opens, lingering: world.driver().lingering(), waiting: 0 };
     };
     // Whoever compares finds out that it panics.
-    drop(catch_unwind(AssertUnwindSafe(|| Run::new(script, world_like(kernel)).play(look))));
+    let seen = catch_unwind(AssertUnwindSafe(|| Run::new(script, world_like(kernel)).play(look)));
+    let ends: Vec<usize> =
+        seen.unwrap_or_default().iter().enumerate().map(|(n, lines)| end(n + 1, lines)).collect();
+    for (now, state) in (1..=script.steps.len()).zip(&mut all) {
+        state.waiting = ends.iter().take(now).filter(|&&end| end > now).count();
+    }
     all
 }
 
+/// After which step the step `number` was over, which saw this.
+fn end(number: usize, lines: &[String]) -> usize {
+    match lines.first() {
+        Some(line) if line == "waits" => usize::MAX,
+        Some(line) => line
+            .strip_prefix("after ")
+            .and_then(|rest| rest.split_once(':')?.0.parse().ok())
+            .unwrap_or(number),
+        None => number,
+    }
+}
+
 impl Stage<'_> {
+    /// How many threads have not answered.
+    fn waiting(&self) -> usize {
+        self.processes
+            .iter()
+            .flat_map(|process| &process.threads)
+            .filter(|thread| thread.step.is_some())
+            .count()
+    }
+
     /// Waits until the driver has done what a step leaves it to do.
     pub(super) fn await_driver(&mut self) {
         let (begin, mut was_done) = (Instant::now(), false);
@@ -54,14 +82,16 @@ impl Stage<'_> {
             let is = opens(&self.pids);
             let Some(expected) = self.expected.get(self.now - 1) else { return };
             let count = expected.opens.len() + expected.lingering;
-            let is_done = is == expected.opens && count_opens() == self.before + count;
+            let is_done = is == expected.opens
+                && count_opens() == self.before + count
+                && self.waiting() == expected.waiting;
             // Whoever was woken by the last of it has run in between.
             if is_done && was_done {
                 return;
             }
             was_done = is_done;
             if begin.elapsed() > PATIENCE {
-                let text = format!("the driver has {is:?}, and not {expected:?}");
+                let text = format!("the driver has {is:?} and {} wait, and not {expected:?}", self.waiting());
                 self.seen[(self.now - 1).min(self.script.steps.len() - 1)].push(text);
                 // The two have parted: there is nothing to wait for any more.
                 return self.expected.clear();
