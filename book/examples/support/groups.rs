@@ -45,7 +45,7 @@ impl Groups {
     /// Makes one group for each name, and one round them.
     pub(crate) fn make(names: &[&str]) -> Result<std::result::Result<Self, NotHere>> {
         let Some((version, base)) = base()? else {
-            let text = "no memory controller in whose hierarchy this user may make a group";
+            let text = "this user can make no cgroup that has a memory controller";
             return Ok(Err(NotHere(text.into())));
         };
         let folder = base.join(format!("three-ways-in-{}", std::process::id()));
