@@ -11,6 +11,7 @@ use book::examples;
 use nix::sched::{CloneFlags, unshare};
 use nix::sys::signal::{Signal, kill, killpg};
 use nix::unistd::Pid;
+use procfs::process::{Process, all_processes};
 use sysv_shm::segments;
 
 /// Where cgroups are mounted.
@@ -23,6 +24,8 @@ enum Whom {
     It,
     /// The program and its children, as a terminal does.
     Group,
+    /// Only the child that is there to remove the groups; the program goes on to its end.
+    Caretaker,
 }
 
 #[test]
@@ -37,9 +40,12 @@ fn wherever_they_are_killed() {
             return;
         }
         for lines in [0, 1, 5, 7, 8, 10, 12, 13, 17] {
-            for (whom, signal) in
-                [(Whom::It, Signal::SIGKILL), (Whom::Group, Signal::SIGKILL), (Whom::Group, Signal::SIGINT)]
-            {
+            for (whom, signal) in [
+                (Whom::It, Signal::SIGKILL),
+                (Whom::Group, Signal::SIGKILL),
+                (Whom::Group, Signal::SIGINT),
+                (Whom::Caretaker, Signal::SIGKILL),
+            ] {
                 killed_after(lines, &example.program, whom, signal);
             }
         }
@@ -81,7 +87,12 @@ fn killed_after(lines: usize, program: &Path, whom: Whom, signal: Signal) {
     match whom {
         Whom::It => kill(pid, signal).expect("killed"),
         Whom::Group => killpg(pid, signal).expect("killed"),
+        Whom::Caretaker => caretakers_of(pid).for_each(|caretaker| {
+            // It may just have ended, and the next one not begun: then nobody is killed.
+            let _ = kill(caretaker, signal);
+        }),
     }
+    output.read_to_string(&mut String::new()).expect("text");
     // All of them have the same standard error, and its end is the end of the last of them.
     let mut complaints = String::new();
     child.stderr.take().expect("a pipe").read_to_string(&mut complaints).expect("text");
@@ -90,6 +101,16 @@ fn killed_after(lines: usize, program: &Path, whom: Whom, signal: Signal) {
     assert!(left.is_empty(), "{whom:?} got {signal} after {lines} lines, and left {left:?}: {complaints}");
     let left = segments().expect("the list of segments");
     assert!(left.is_empty(), "{whom:?} got {signal} after {lines} lines, and left {left:?}");
+}
+
+/// The children of this process that have that role.
+fn caretakers_of(parent: Pid) -> impl Iterator<Item = Pid> {
+    let is_it = move |process: &Process| {
+        let is_child = process.stat().is_ok_and(|stat| stat.ppid == parent.as_raw());
+        is_child && process.cmdline().is_ok_and(|line| line.get(1).is_some_and(|role| role == "caretaker"))
+    };
+    let processes = all_processes().expect("/proc").flatten();
+    processes.filter(is_it).map(|process| Pid::from_raw(process.pid))
 }
 
 /// The groups that an example has made, by the example's pid.

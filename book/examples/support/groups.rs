@@ -4,7 +4,8 @@
 //! A group that nobody removes stays until the next boot, and a program that is killed removes nothing. So
 //! the groups belong to a caretaker: this program, started again, in a session of its own, that nobody who
 //! kills the program happens to kill. When the program ends, in whatever way, the other end of its standard
-//! input closes; it kills whoever is left in the groups and removes them.
+//! input closes; it kills whoever is left in the groups and removes them. Should the caretaker be the one who is
+//! killed, the program does that itself.
 
 use std::error::Error;
 use std::fs;
@@ -77,9 +78,9 @@ impl Groups {
 impl Drop for Groups {
     fn drop(&mut self) {
         drop(self.caretaker.stdin.take());
-        match self.caretaker.wait() {
-            Ok(status) if status.success() => {}
-            other => drop(writeln!(io::stderr(), "{} may be left: {other:?}", self.folder.display())),
+        let has_cleared = self.caretaker.wait().is_ok_and(|status| status.success());
+        if !has_cleared && let Err(error) = clear(&self.folder) {
+            drop(writeln!(io::stderr(), "{} is left: {error}", self.folder.display()));
         }
     }
 }
@@ -233,11 +234,7 @@ pub(crate) fn caretaker(mut arguments: impl Iterator<Item = String>) -> Result<(
     // That nobody listens any more is no reason to leave.
     drop(writeln!(io::stdout(), "{}", made.map_or_else(|error| error.to_string(), |()| "made".into())));
     io::stdin().read_to_end(&mut Vec::new())?;
-    for name in &names {
-        empty(&folder.join(name))?;
-        remove(&folder.join(name))?;
-    }
-    remove(&folder)
+    clear(&folder)
 }
 
 /// Makes the groups below, which count to the one above.
@@ -253,6 +250,19 @@ fn prepare(version: Version, folder: &Path, names: &[String]) -> Result<()> {
         }
     }
     names.iter().try_for_each(|name| Ok(fs::create_dir(folder.join(name))?))
+}
+
+/// Ends and removes all that is left.
+fn clear(folder: &Path) -> Result<()> {
+    // What is not a folder is the kernel's and goes with its group; a group that is gone has no entries.
+    for entry in fs::read_dir(folder).into_iter().flatten() {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            empty(&entry.path())?;
+            remove(&entry.path())?;
+        }
+    }
+    remove(folder)
 }
 
 /// Kills whoever is left in a group, until nobody is.
