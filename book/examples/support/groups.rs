@@ -4,8 +4,8 @@
 //! A group that nobody removes stays until the next boot, and a program that is killed removes nothing. So
 //! the groups belong to a caretaker: this program, started again, in a session of its own, that nobody who
 //! kills the program happens to kill. When the program ends, in whatever way, the other end of its standard
-//! input closes; it kills whoever is left in the groups and removes them. Should the caretaker be the one who is
-//! killed, the program does that itself.
+//! input closes; it kills whoever is left in the groups and removes them. Should the caretaker be the one
+//! who is killed, the program does that itself.
 
 use std::error::Error;
 use std::fs;
