@@ -10,6 +10,7 @@ use crate::binder;
 use crate::descriptors;
 use crate::differences;
 use crate::handover;
+use crate::layers;
 use crate::payers;
 use crate::picture::lifetime::{self, Row};
 use crate::picture::rendezvous::{self, Rendezvous};
@@ -53,6 +54,9 @@ fn files() -> Result<Vec<(PathBuf, String)>> {
     files.push((workspace::pages().join("tables/which-one.md"), which::table(&printed.text)?));
     let page = Printed::by("book/src/which-one.md")?;
     files.push((workspace::pages().join("pictures/which-one.svg"), which::picture(&page.text)?));
+    let printed = Printed::by("book/examples/shared_after.out")?;
+    files.push((workspace::pages().join("tables/shared-after.md"), layers::shared_after(&printed.text)?));
+    files.push((workspace::pages().join("pictures/layers.svg"), layers::picture()?));
     let of_benchmarks = benchmarks::files(&results)?;
     files.extend(of_benchmarks.into_iter().map(|(name, text)| (workspace::pages().join(name), text)));
     Ok(files)

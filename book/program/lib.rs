@@ -17,6 +17,7 @@
 //! * [`picture`] - transactions of the simulated driver as drawings.
 //! * [`handover`] - the ways to hand a descriptor over as a table.
 //! * [`descriptors`] - the pictures of the chapters on descriptors, from what their examples printed.
+//! * [`layers`] - the four layers of chapter 2 as a picture, and what is shared after what as a table.
 //! * [`binder`] - the pictures of the chapters on Binder, from traces and from what the examples printed.
 //! * [`payers`] - the picture of the chapter on who pays, from what its example printed.
 //! * [`differences`] - where a region answers otherwise than ashmem's driver, as a table.
@@ -47,6 +48,8 @@ pub mod handover;
 pub mod which;
 
 pub mod descriptors;
+
+pub mod layers;
 
 pub mod binder;
 

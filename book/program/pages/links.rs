@@ -47,24 +47,30 @@ fn dead_link(page: &Page, target: &str) -> Option<String> {
 /// The part of a page under the heading with this id, up to the next heading.
 pub(super) fn section<'a>(text: &'a str, id: &str) -> &'a str {
     let headings = headings_at(text);
-    let Some(place) = headings.iter().position(|(found, _)| found == id) else { return "" };
+    let Some(place) = headings.iter().position(|(words, _)| slug(words) == id) else { return "" };
     let end = headings.get(place + 1).map_or(text.len(), |(_, start)| *start);
     text.get(headings[place].1..end).unwrap_or_default()
 }
 
-/// The ids that mdBook gives to the headings of a page.
-fn headings(text: &str) -> Vec<String> {
-    headings_at(text).into_iter().map(|(id, _)| id).collect()
+/// The words of the heading with this id, or of the page's first heading.
+pub(super) fn heading(text: &str, id: Option<&str>) -> Option<String> {
+    let mut words = headings_at(text).into_iter().map(|(words, _)| words);
+    words.find(|words| id.is_none_or(|id| id == slug(words)))
 }
 
-/// Each heading's id, and where the heading begins.
+/// The ids that mdBook gives to the headings of a page.
+fn headings(text: &str) -> Vec<String> {
+    headings_at(text).into_iter().map(|(words, _)| slug(&words)).collect()
+}
+
+/// Each heading's words, and where the heading begins.
 fn headings_at(text: &str) -> Vec<(String, usize)> {
-    let (mut ids, mut heading) = (Vec::new(), None::<String>);
+    let (mut headings, mut heading) = (Vec::new(), None::<String>);
     for (event, range) in Parser::new_ext(text, Options::all()).into_offset_iter() {
         match event {
             Event::Start(Tag::Heading { .. }) => heading = Some(String::new()),
             Event::End(TagEnd::Heading(_)) => {
-                ids.extend(heading.take().map(|text| (slug(&text), range.start)));
+                headings.extend(heading.take().map(|words| (words, range.start)))
             }
             Event::Text(text) | Event::Code(text) => {
                 if let Some(heading) = &mut heading {
@@ -74,7 +80,7 @@ fn headings_at(text: &str) -> Vec<(String, usize)> {
             _ => {}
         }
     }
-    ids
+    headings
 }
 
 fn slug(heading: &str) -> String {

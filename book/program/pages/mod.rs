@@ -4,6 +4,7 @@
 //! the Markdown itself, and at the files that it names.
 
 mod claims;
+mod glossary;
 mod includes;
 mod links;
 mod prose;
@@ -62,6 +63,7 @@ pub fn problems() -> Result<Vec<String>> {
     quotable.extend(tables.iter().map(|table| table.path.clone()));
     let mut problems = summary::problems(&pages);
     problems.extend(includes::unquoted(&pages, &quotable));
+    problems.extend(glossary::problems(&pages));
     // What a table links to is seen from the page that quotes it.
     let quoted =
         tables.into_iter().map(|table| Page { path: workspace::pages().join(table.name_alone()), ..table });

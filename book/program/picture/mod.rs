@@ -3,6 +3,7 @@
 pub mod choice;
 pub mod conversation;
 mod drawing;
+pub mod layers;
 pub mod lifetime;
 pub mod payers;
 pub mod permitted;

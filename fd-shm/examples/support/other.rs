@@ -57,6 +57,12 @@ pub(crate) fn wait(mut socket: &UnixStream) -> io::Result<()> {
 }
 
 impl Other {
+    /// Its process id, for those who look at it through /proc.
+    #[allow(dead_code)] // one file for several examples, and most look at nobody
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.0.id()
+    }
+
     /// Closes the socket, waits for the end, and says what it was.
     pub(crate) fn end(self) -> io::Result<String> {
         let Self { socket, mut child } = self;
