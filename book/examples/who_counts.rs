@@ -2,9 +2,9 @@
 //!
 //! Run it: `cargo run --example who_counts`
 //!
-//! What to look for: no counter of a heap (the last two of the process) ever sees shared memory. That of resident
-//! memory does, as soon as a page is touched, and it is what the killers of processes look at. And the rows in which
-//! the process has nothing and the system has 64: memory that no process shows.
+//! What to look for: no counter of a heap (the last two of the process) ever sees shared memory. That of
+//! resident memory does, as soon as a page is touched, and it is what the killers of processes look at. And
+//! the rows in which the process has nothing and the system has 64: memory that no process shows.
 
 #![allow(unsafe_code)] // mallinfo2(3), which no crate wraps
 
@@ -17,13 +17,14 @@ use fd_shm::{Mapping, Region};
 use rustix::param::page_size;
 use sysv_shm::{Attachment, Key, Segment};
 
+#[path = "support/rounds.rs"]
+mod rounds;
+use rounds::settle;
+
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
 const MIB: i64 = 1 << 20;
 const SIZE: usize = 64 << 20;
-
-/// Each step is done so often, and the middle one of its figures counts: the system's counters are everybody's.
-const ROUNDS: usize = 9;
 
 /// Four counters of `/proc/self/status`, one of malloc's, and two of `/proc/meminfo`.
 const COUNTERS: [&str; 7] = ["VmRSS", "RssAnon", "RssShmem", "VmData", "mallinfo2", "Shmem", "Committed_AS"];
@@ -134,29 +135,26 @@ fn pages() -> impl Iterator<Item = usize> {
 }
 
 // ANCHOR: live
-/// Lives it several times, and prints what each step has changed by then.
-fn live<L: Life + Default>(who: &str) -> Result<()> {
-    let mut changes = vec![[const { Vec::<i64>::new() }; COUNTERS.len()]; L::STEPS.len()];
-    for _ in 0..ROUNDS {
-        let mut life = L::default();
-        for (number, changes) in changes.iter_mut().enumerate() {
-            let before = look()?;
-            life.step(number)?;
-            let after = look()?;
-            for ((change, before), after) in changes.iter_mut().zip(before).zip(after) {
-                change.push(after - before);
-            }
-        }
-    }
-    let mut since = [0; COUNTERS.len()];
-    for (number, (step, changes)) in L::STEPS.iter().zip(&mut changes).enumerate() {
+/// Lives it once: what each step changes.
+fn live<L: Life + Default>() -> Result<Vec<[i64; COUNTERS.len()]>> {
+    let mut life = L::default();
+    let step = |number| {
+        let before = look()?;
+        life.step(number)?;
+        let after = look()?;
+        Ok(std::array::from_fn(|counter| after[counter] - before[counter]))
+    };
+    (0..L::STEPS.len()).map(step).collect()
+}
+
+/// Prints what each step has changed by then. The pages of tables, stacks and other people are less than
+/// half of it.
+fn show<L: Life + Default>(who: &str) -> Result<()> {
+    let totals = settle(64 * MIB, live::<L>)?;
+    for (number, (step, totals)) in L::STEPS.iter().zip(totals).enumerate() {
         print!("  {:10}{step:14}", if number == 0 { who } else { "" });
-        for ((since, change), counter) in since.iter_mut().zip(changes).zip(COUNTERS) {
-            change.sort_unstable();
-            *since += change[ROUNDS / 2];
-            // The pages of tables, stacks and other people are less than half of it.
-            let rounded = (*since + 32 * MIB).div_euclid(64 * MIB) * 64;
-            let text = if rounded == 0 { "-".into() } else { rounded.to_string() };
+        for (total, counter) in totals.into_iter().zip(COUNTERS) {
+            let text = if total == 0 { "-".into() } else { (64 * total).to_string() };
             print!(" {text:>0$}", counter.len() + 1);
         }
         println!();
@@ -183,9 +181,9 @@ fn tour() -> Result<()> {
 fn main() -> ExitCode {
     let done = match std::env::args().nth(1).as_deref() {
         None => tour(),
-        Some("malloc") => live::<Malloc>("malloc"),
-        Some("System V") => live::<SystemV>("System V"),
-        Some("memfd") => live::<Memfd>("memfd"),
+        Some("malloc") => show::<Malloc>("malloc"),
+        Some("System V") => show::<SystemV>("System V"),
+        Some("memfd") => show::<Memfd>("memfd"),
         Some(other) => Err(format!("no role {other}: say nothing, the program starts them itself").into()),
     };
     match done {

@@ -11,6 +11,7 @@ use crate::descriptors;
 use crate::differences;
 use crate::handover;
 use crate::layers;
+use crate::payers;
 use crate::picture::lifetime::{self, Row};
 use crate::picture::rendezvous::{self, Rendezvous};
 use crate::picture::translation::{self, Table};
@@ -39,6 +40,7 @@ fn files() -> Result<Vec<(PathBuf, String)>> {
         pictures.map(|(name, text)| (workspace::pages().join("pictures").join(name), text)).into();
     let drawn = descriptors::pictures()?.into_iter().chain(binder::pictures()?);
     files.extend(drawn.map(|(name, text)| (workspace::pages().join("pictures").join(name), text)));
+    files.push((workspace::pages().join("pictures/payers.svg"), payers::picture()?));
     let traces = binder::traces()?;
     files.extend(traces.map(|(name, text)| (workspace::pages().join("traces").join(name), text)));
     let results = std::fs::read_to_string(workspace::root().join("benches/results/reference.json"))

@@ -20,6 +20,7 @@
 //! * [`layers`] - the four layers of chapter 2 as a picture, and what is shared after what as a table.
 //! * [`binder`] - the pictures of the chapters on Binder, from traces and from what the examples printed.
 //! * [`seeing`] - the chapter on looking from outside: its picture and its table, from what its examples printed.
+//! * [`payers`] - the picture of the chapter on who pays, from what its example printed.
 //! * [`differences`] - where a region answers otherwise than ashmem's driver, as a table.
 //! * [`benchmarks`] - the recorded run of the benchmarks as tables and plots.
 //! * [`generated`] - the files that programs here make: pictures and tables.
@@ -54,6 +55,8 @@ pub mod layers;
 pub mod binder;
 
 pub mod seeing;
+
+pub mod payers;
 
 pub mod differences;
 

@@ -6,6 +6,7 @@ mod drawing;
 pub mod holders;
 pub mod layers;
 pub mod lifetime;
+pub mod payers;
 pub mod permitted;
 pub mod players;
 pub mod ranges;
