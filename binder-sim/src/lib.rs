@@ -1,8 +1,5 @@
 #![no_std]
-//! The Binder driver as a pure state machine, with its fd translation table in plain sight.
-//!
-//! A process sends another one a *number*, and the driver makes it mean the same open file on the other side.
-//! Here that is a value that can be printed, replayed and checked: no kernel, no threads, no `unsafe`.
+#![doc = include_str!("../README.md")]
 //!
 //! # Layout
 //! In reading order:

@@ -1,29 +1,4 @@
-//! Shared memory by descriptor: who holds it is in, and what it can do is proved by seals.
-//!
-//! A region is a file in memory with no name in any directory. Another process gets into it when a holder
-//! hands the descriptor over, and it dies with its last reference, so a crash frees it. This is how Android's
-//! ashmem shared memory, and how memfd does on every Linux.
-//!
-//! ```
-//! use std::os::fd::AsFd;
-//! use std::os::unix::net::UnixStream;
-//! use std::sync::atomic::{AtomicU32, Ordering};
-//!
-//! use fd_shm::{Region, scm_rights};
-//!
-//! // The two ends would be in two processes; `cargo run --example fd_shm` shows that.
-//! let (server, client) = UnixStream::pair()?;
-//!
-//! let region = Region::create("frames", 4096)?;
-//! let ours = region.map::<AtomicU32>()?;
-//! scm_rights::send(&server, b"here it is", &[region.as_fd()])?;
-//!
-//! let [descriptor] = scm_rights::receive(&client, &mut [0; 16], 1)?.into_exactly()?;
-//! let theirs = Region::from_fd(descriptor)?.map::<AtomicU32>()?; // refused unless nobody can shrink it
-//! ours.store(42, Ordering::Release);
-//! assert_eq!(theirs.load(Ordering::Acquire), 42);
-//! # Ok::<(), Box<dyn std::error::Error>>(())
-//! ```
+#![doc = include_str!("../README.md")]
 //!
 //! # Layout
 //!

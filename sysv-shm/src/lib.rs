@@ -1,31 +1,4 @@
-//! System V shared memory: whoever can say the number, and passes the mode bits, is in.
-//!
-//! A *segment* is memory that belongs to an IPC namespace. It is found by a *key* that both sides know
-//! beforehand, used through an *attachment* (a mapping), and it lives until somebody removes it: the exit of
-//! its creator, clean or not, ends nothing. That is the whole model, and all of its strengths and troubles.
-//!
-//! ```
-//! use std::sync::atomic::{AtomicU32, Ordering};
-//! use sysv_shm::{Key, Segment};
-//!
-//! #[repr(C)]
-//! struct Meeting {
-//!     server: AtomicU32,
-//!     client: AtomicU32,
-//! }
-//! sysv_shm::shareable!(Meeting { server: AtomicU32, client: AtomicU32 });
-//!
-//! // A program of its own would use a number that its peers know: Key::new(0x5348_4d31).
-//! let segment = Segment::create_new(Key::PRIVATE, 4096)?.remove_on_drop();
-//! let server = segment.attach::<Meeting>()?;
-//! let client = Segment::from_id(segment.id())?.attach::<Meeting>()?; // elsewhere: Segment::open(key)
-//!
-//! server.server.store(1, Ordering::Release);
-//! assert_eq!(client.server.load(Ordering::Acquire), 1);
-//! # Ok::<(), sysv_shm::Error>(())
-//! ```
-//!
-//! `cargo run --example sysv_shm` shows it between two processes.
+#![doc = include_str!("../README.md")]
 //!
 //! # Layout
 //!
