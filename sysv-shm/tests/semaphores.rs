@@ -8,6 +8,7 @@ use std::thread;
 use std::time::{Duration, SystemTime};
 
 use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
+use rustix::time::{ClockId, clock_gettime};
 use support::actor::{self, Actor, until};
 use support::namespace::{private, semaphore_sets};
 use sysv_shm::{Key, Operation, Result, Segment, SemaphoreSet, SemaphoreSetOptions};
@@ -268,10 +269,16 @@ fn setting_a_value_wakes_who_can_go_on() {
     });
 }
 
+/// The time by the clock that the kernel reads for a set: whole seconds, of a clock that goes on at its ticks only.
+fn now() -> SystemTime {
+    let seconds = clock_gettime(ClockId::RealtimeCoarse).tv_sec;
+    SystemTime::UNIX_EPOCH + Duration::from_secs(u64::try_from(seconds).expect("after 1970"))
+}
+
 #[test]
 fn what_the_kernel_knows_of_a_set() {
     private(|| {
-        let before = SystemTime::now() - Duration::from_secs(1); // the kernel counts in seconds
+        let before = now();
         let set = SemaphoreSetOptions::new().mode(0o640).create_new(KEY, 3).unwrap().remove_on_drop();
         let stat = set.stat().unwrap();
         assert_eq!((stat.id, stat.key, stat.count, stat.mode), (set.id(), KEY, 3, 0o640));
