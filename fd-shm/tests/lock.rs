@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 use std::{io, thread};
 
+use fd_shm::handover::{Pull, procfs};
 use fd_shm::lock::{Lock, LockWord};
 use fd_shm::{Mapping, Memfd, Region, shareable};
 use proptest::prelude::*;
@@ -231,5 +232,12 @@ fn a_lease_keeps_nobody_waiting() {
         assert_eq!(unsafe { libc::fcntl(reader.as_raw_fd(), libc::F_SETLEASE, libc::F_RDLCK) }, 0, "a lease");
         let refused = Lock::open(&reader, 0).expect_err("a lease is in the way");
         assert!(refused.is_would_block(), "{refused}");
+        let holder = procfs::Process::open(std::process::id()).expect("its folder");
+        let refused = holder.pull(reader.as_raw_fd()).expect_err("a lease is in the way");
+        assert!(
+            refused.is_would_block() && refused.to_string().ends_with("would be waited for"),
+            "{refused}"
+        );
+        assert!(holder.pull_read_only(reader.as_raw_fd()).is_ok(), "it is a lease against writers");
     });
 }
