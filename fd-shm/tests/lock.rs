@@ -6,7 +6,7 @@ use std::fs::OpenOptions;
 use std::os::fd::{AsFd, AsRawFd};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
-use std::{io, thread};
+use std::{io, panic, thread};
 
 use fd_shm::handover::{Pull, procfs};
 use fd_shm::lock::{Lock, LockWord};
@@ -213,6 +213,20 @@ impl<T: AsFd> AsFdDyn for T {
     fn fd(&self) -> std::os::fd::BorrowedFd<'_> {
         self.as_fd()
     }
+}
+
+#[test]
+fn a_panic_inside_unlocks_and_is_no_death() {
+    let region = Region::create("panic", 4096).expect("a region");
+    let word = region.map::<LockWord>().expect("a mapping");
+    let inside = || {
+        let mut ours = Lock::open(&region, 0).expect("a party");
+        let _inside = ours.lock(&word, LONG).expect("nobody has it");
+        panic::resume_unwind(Box::new("inside")); // as a panic does, but for the message
+    };
+    assert!(panic::catch_unwind(inside).is_err());
+    let mut theirs = Lock::open(&region, 0).expect("a party");
+    assert!(!theirs.lock(&word, Duration::ZERO).expect("it is free").owner_died());
 }
 
 #[test]

@@ -102,6 +102,10 @@ pub fn hand_down(command: &mut Command, name: &str, descriptor: BorrowedFd<'_>) 
 /// edition of 2024 it only ought to have been). The descriptor is not yet close-on-exec, as everything is
 /// that Rust's library and this crate open. And a name is given out once.
 ///
+/// So the parent is believed, as everything else is that it puts into the environment, and one thing is left
+/// to this program: call this before anything that opens files *without* close-on-exec. A parent that names
+/// the very file and the very number that such an open gets would make two owners of one descriptor.
+///
 /// # Errors
 ///
 /// [`is_no_such_descriptor`](Error::is_no_such_descriptor) when nothing was handed down under that name, when
