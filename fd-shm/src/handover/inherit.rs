@@ -70,7 +70,11 @@ static TAKEN: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
 /// Leaves `descriptor` open in every child that `command` starts, and tells it there under `name`.
 ///
 /// The command keeps a copy of its own until it is dropped, so the descriptor may be closed at once. `name`
-/// becomes a variable of the child's environment; `env_clear` after this would take it away again.
+/// becomes a variable of the child's environment; `env_clear` after this would take it away again. Under a name
+/// that was used before, the child is told of the later descriptor alone, and has both.
+///
+/// `CommandExt::exec` starts no child: it takes the mark off in this very process, and should it fail, other
+/// children get the copy too, until the command is dropped.
 ///
 /// # Errors
 ///
