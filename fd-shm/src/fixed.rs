@@ -57,6 +57,11 @@ impl Keeper {
 /// (which then read as zero): neither of them breaks a [`Mapping`]. What else a receiver relies on, a size or
 /// further seals, [`Expected`](crate::Expected) checks.
 ///
+/// One SIGBUS is left, which no seal prevents: a memory file is charged page by page, when one is first
+/// touched. Where an administrator has forbidden overcommit (`vm.overcommit_memory` is 2; it never is unless
+/// set), the touch of a new page, or of one in a hole, is that signal once all of the system's limit is
+/// charged. A page that one has touched stays, until a peer punches it out.
+///
 /// # Invariants
 ///
 /// * The file is a memory file with F_SEAL_SHRINK, on tmpfs, and has at least `len` bytes (and those of the
@@ -249,7 +254,7 @@ fn check_access(fd: &OwnedFd) -> Result<()> {
 
 /// Refuses huge pages. Their pool can run dry: a peer punches a hole, another program takes the page, and the
 /// next touch is SIGBUS. Small pages come from all of memory, where the answer to a shortage is not a signal
-/// to the reader.
+/// to the reader (but where overcommit is forbidden: see [`FixedFd`]).
 fn check_small_pages(fd: &OwnedFd, found: &Stat) -> Result<()> {
     // Only huge pages of either kind (hugetlbfs, or tmpfs with transparent ones) have larger blocks, and
     // machines whose every page is larger: nearly always this spares the second call.

@@ -103,18 +103,21 @@ impl Default for MemfdOptions {
 
 impl MemfdOptions {
     /// Sealable and not executable (MFD_NOEXEC_SEAL, where the kernel has it: Linux 6.3).
+    #[must_use]
     pub const fn new() -> Self {
         Self { sealable: true, executable: false, huge_pages: None }
     }
 
     /// Whether seals can be added later. A file that is not sealable can never be mapped safely by a
     /// receiver; and since MFD_NOEXEC_SEAL implies sealing, it has the executable mode bits.
+    #[must_use]
     pub const fn sealable(self, sealable: bool) -> Self {
         Self { sealable, ..self }
     }
 
     /// Whether the file's mode has the executable bits (MFD_EXEC, which old kernels do not know and do not
     /// need).
+    #[must_use]
     pub const fn executable(self, executable: bool) -> Self {
         Self { executable, ..self }
     }
@@ -124,6 +127,7 @@ impl MemfdOptions {
     ///
     /// A [`FixedFd`](crate::FixedFd) is never made of one: a peer can free a huge page by punching a hole,
     /// and when the pool is empty the next touch is SIGBUS, seals or no seals.
+    #[must_use]
     pub const fn huge_pages(self, huge_pages: HugePages) -> Self {
         Self { huge_pages: Some(huge_pages), ..self }
     }

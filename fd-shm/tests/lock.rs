@@ -6,8 +6,9 @@ use std::fs::OpenOptions;
 use std::os::fd::{AsFd, AsRawFd};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
-use std::{io, thread};
+use std::{io, panic, thread};
 
+use fd_shm::handover::{Pull, procfs};
 use fd_shm::lock::{Lock, LockWord};
 use fd_shm::{Mapping, Memfd, Region, shareable};
 use proptest::prelude::*;
@@ -215,6 +216,20 @@ impl<T: AsFd> AsFdDyn for T {
 }
 
 #[test]
+fn a_panic_inside_unlocks_and_is_no_death() {
+    let region = Region::create("panic", 4096).expect("a region");
+    let word = region.map::<LockWord>().expect("a mapping");
+    let inside = || {
+        let mut ours = Lock::open(&region, 0).expect("a party");
+        let _inside = ours.lock(&word, LONG).expect("nobody has it");
+        panic::resume_unwind(Box::new("inside")); // as a panic does, but for the message
+    };
+    assert!(panic::catch_unwind(inside).is_err());
+    let mut theirs = Lock::open(&region, 0).expect("a party");
+    assert!(!theirs.lock(&word, Duration::ZERO).expect("it is free").owner_died());
+}
+
+#[test]
 fn a_lease_keeps_nobody_waiting() {
     let name = "a_lease_keeps_nobody_waiting";
     alone::alone(name, || {
@@ -231,5 +246,12 @@ fn a_lease_keeps_nobody_waiting() {
         assert_eq!(unsafe { libc::fcntl(reader.as_raw_fd(), libc::F_SETLEASE, libc::F_RDLCK) }, 0, "a lease");
         let refused = Lock::open(&reader, 0).expect_err("a lease is in the way");
         assert!(refused.is_would_block(), "{refused}");
+        let holder = procfs::Process::open(std::process::id()).expect("its folder");
+        let refused = holder.pull(reader.as_raw_fd()).expect_err("a lease is in the way");
+        assert!(
+            refused.is_would_block() && refused.to_string().ends_with("would be waited for"),
+            "{refused}"
+        );
+        assert!(holder.pull_read_only(reader.as_raw_fd()).is_ok(), "it is a lease against writers");
     });
 }

@@ -203,26 +203,46 @@ fn a_datagram_longer_than_the_buffer_is_truncated_and_its_descriptors_are_closed
     });
 }
 
-/// `SO_PASSPIDFD` of `asm-generic/socket.h`: no crate here has it.
+/// `SO_PASSPIDFD` and `SO_PASSRIGHTS` of `asm-generic/socket.h`: no crate here has them.
 const SO_PASSPIDFD: i32 = 76;
+const SO_PASSRIGHTS: i32 = 83;
 
-/// Asks for a pidfd of the sender beside each message; whether this kernel knows of that (Linux 6.5).
-fn wants_pidfds(socket: &impl AsRawFd) -> bool {
-    let yes = 1_i32;
+/// Sets an option of a socket; whether this kernel knows of it.
+fn set_option(socket: &impl AsRawFd, option: i32, value: i32) -> bool {
     // SAFETY: reads one `int`, which lives until the call is over.
     let set = unsafe {
-        libc::setsockopt(socket.as_raw_fd(), libc::SOL_SOCKET, SO_PASSPIDFD, (&raw const yes).cast(), 4)
+        libc::setsockopt(socket.as_raw_fd(), libc::SOL_SOCKET, option, (&raw const value).cast(), 4)
     };
     set == 0
+}
+
+fn skip(why: &str) {
+    std::io::stderr().write_all(format!("skipped {why}\n").as_bytes()).expect("standard error");
+}
+
+#[test]
+fn who_takes_no_descriptors_is_sent_none() {
+    let (ours, theirs) = UnixStream::pair().expect("a pair of sockets");
+    if !set_option(&theirs, SO_PASSRIGHTS, 0) {
+        return skip("who_takes_no_descriptors_is_sent_none: no SO_PASSRIGHTS before Linux 6.16");
+    }
+    let refused = send(&ours, b"x", &many(&null(), 1)).expect_err("it takes none");
+    assert!(
+        refused.to_string().ends_with("EPERM, the receiver takes no descriptors (SO_PASSRIGHTS)"),
+        "{refused}"
+    );
+    send(&ours, b"y", &[]).expect("bytes it takes");
+    let mut byte = [0; 2];
+    assert_eq!(receive(&theirs, &mut byte, 0).expect("received").len, 1, "of the other nothing came");
+    assert_eq!(byte, *b"y\0");
 }
 
 #[test]
 fn a_pidfd_that_the_socket_brings_beside_the_message_is_closed() {
     alone::alone("a_pidfd_that_the_socket_brings_beside_the_message_is_closed", || {
         let (ours, theirs) = UnixStream::pair().expect("a pair of sockets");
-        if !wants_pidfds(&theirs) {
-            let skipped = b"skipped a_pidfd_that_the_socket_brings: no SO_PASSPIDFD before Linux 6.5\n";
-            return std::io::stderr().write_all(skipped).expect("standard error");
+        if !set_option(&theirs, SO_PASSPIDFD, 1) {
+            return skip("a_pidfd_that_the_socket_brings: no SO_PASSPIDFD before Linux 6.5");
         }
         rustix::net::sockopt::set_socket_passcred(&theirs, true).expect("credentials as well");
         for count in [0, 1, MAX_DESCRIPTORS] {

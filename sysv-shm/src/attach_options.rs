@@ -6,7 +6,7 @@ use crate::attachment::{Attachment, ReadAttachment};
 use crate::error::{Cause, Error, Result};
 use crate::head::Head;
 use crate::mapped::Mapped;
-use crate::{Segment, diagnosis, sys};
+use crate::{Segment, diagnosis, stack, sys};
 
 /// Where and with what rights a segment is attached.
 ///
@@ -51,7 +51,8 @@ impl AttachOptions {
     /// At `address` exactly, or not at all.
     ///
     /// It has to be a multiple of the page size, and the whole segment has to fit between what is mapped
-    /// already: the kernel replaces nothing.
+    /// already: the kernel replaces nothing. Nor may it end right under the main thread's stack, in the
+    /// pages (256) that the kernel keeps free there: a deep call would have its variables in the segment.
     #[must_use]
     pub const fn at(self, address: usize) -> Self {
         Self { address: Some(address), flags: self.flags & !libc::SHM_RND, ..self }
@@ -91,7 +92,7 @@ impl AttachOptions {
     /// # Errors
     ///
     /// As [`Segment::attach`], and EINVAL: the address is not a multiple of the page size, or something is
-    /// mapped there. Refused for an address in the first page.
+    /// mapped there. Refused for an address in the first page, and right under the main thread's stack.
     pub fn attach<T: Head + ?Sized>(self, segment: &Segment) -> Result<Attachment<T>> {
         self.check_address(segment, 0)?;
         Ok(Attachment::new(Mapped::new(*segment, self, 0)?))
@@ -108,14 +109,20 @@ impl AttachOptions {
     }
 
     /// Refuses addresses that `shmat` takes for something else: 0 is any, and what SHM_RND makes 0 is page 0,
-    /// where a privileged process may map, and which nobody can use.
+    /// where a privileged process may map, and which nobody can use. And those where the stack would grow
+    /// into the segment: looked at before it is there, since looking takes stack.
     fn check_address(self, segment: &Segment, access: c_int) -> Result<()> {
-        match self.address {
-            Some(address) if address < sys::page_size() => {
-                let call = diagnosis::attach_call(segment.id(), address, access | self.flags);
-                Err(Error::refused(call, Cause::Invalid, "nothing can be attached in the first page"))
-            }
-            _ => Ok(()),
+        let Some(address) = self.address else { return Ok(()) };
+        let refused = |meaning| {
+            let call = diagnosis::attach_call(segment.id(), address, access | self.flags);
+            Err(Error::refused(call, Cause::Invalid, meaning))
+        };
+        if address < sys::page_size() {
+            return refused("nothing can be attached in the first page");
+        }
+        match segment.size() {
+            Ok(size) if stack::could_grow_into(address, size) => refused(stack::WHY_NOT),
+            _ => Ok(()), // a segment that is gone has no size, and `shmat` says so
         }
     }
 

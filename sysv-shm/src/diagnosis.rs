@@ -31,6 +31,7 @@ pub(crate) fn get(key: Key, size: usize, flags: c_int, errno: Errno) -> Error {
         Errno::ENOMEM => {
             (Cause::Limit, format!("no memory for {size} bytes: all of a segment is charged when it is made"))
         }
+        Errno::ENFILE => (Cause::Limit, "the system has no free file (fs.file-max)".into()),
         other => (Cause::Other, other.desc().to_string()),
     };
     Error::kernel(get_call(key, size, flags), errno, cause, meaning)
@@ -142,6 +143,8 @@ pub(crate) fn attach(id: SegmentId, address: usize, flags: c_int, errno: Errno) 
             let size = look(id).map_or_else(|| "its".into(), |stat| stat.size.to_string());
             (Cause::Limit, format!("no room for {size} bytes in this process's address space"))
         }
+        Errno::EAGAIN => (Cause::Limit, locked_from_the_start()),
+        Errno::ENFILE => (Cause::Limit, "the system has no free file (fs.file-max)".into()),
         Errno::EPERM => (Cause::Denied, "the address is below vm.mmap_min_addr".into()),
         other => (Cause::Other, other.desc().to_string()),
     };
@@ -215,6 +218,14 @@ pub(crate) fn control(id: SegmentId, command: &str, errno: Errno) -> Error {
         other => (Cause::Other, other.desc().to_string()),
     };
     Error::kernel(format!("shmctl({id}, {command})"), errno, cause, meaning)
+}
+
+/// What EAGAIN means of a new mapping.
+pub(crate) fn locked_from_the_start() -> String {
+    format!(
+        "this process locks all that it maps (mlockall), and may lock no more than RLIMIT_MEMLOCK = {} in all",
+        memlock()
+    )
 }
 
 /// The limit of locked memory.

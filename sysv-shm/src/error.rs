@@ -107,7 +107,7 @@ impl Error {
     }
 
     /// A limit was reached: of the namespace (`shmmax`, `shmmni`, `shmall`), of the machine, or of this
-    /// process's address space.
+    /// process (its address space, the memory that it may lock).
     #[must_use]
     pub fn is_limit(&self) -> bool {
         self.cause == Cause::Limit

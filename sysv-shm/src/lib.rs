@@ -14,6 +14,7 @@
 //! * `attach_options`: [`AttachOptions`], at which address and with what rights.
 //! * `reservation`: [`Reservation`], addresses of our own that a segment may come to lie at.
 //! * `mapped`: one mapping, from `shmat` to `shmdt`: here is made sure that it is as long as it says.
+//! * `stack`: where a segment would lie in the way of the stack.
 //! * `huge`: huge pages, and how to tell that a segment is made of them.
 //! * `shareable`: [`Shareable`] and [`shareable!`], what may live in memory that others write.
 //! * `head`: [`Head`], what an attachment begins with: one shareable value, or all of it as words in place.
@@ -65,6 +66,8 @@ mod reservation;
 pub use reservation::Reservation;
 
 mod mapped;
+
+mod stack;
 
 mod huge;
 

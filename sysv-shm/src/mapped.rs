@@ -13,7 +13,7 @@ use libc::c_int;
 use crate::error::{Cause, Error, Result};
 use crate::head::Head;
 use crate::reservation::Reserved;
-use crate::{AttachOptions, Segment, SegmentId, copy, diagnosis, huge, sys};
+use crate::{AttachOptions, Segment, SegmentId, copy, diagnosis, huge, stack, sys};
 
 /// The tail begins at the next multiple of this after the head: no cache line is shared by both.
 const LINE: usize = 64;
@@ -77,6 +77,10 @@ impl<T: Head + ?Sized> Mapped<T> {
         }
         if !how.accepts_huge_pages() && huge::may_be(base) {
             return refused(Cause::Invalid, huge::WHY_NOT.into());
+        }
+        // `AttachOptions` has looked before; once the segment is there, the stack comes no nearer.
+        if address != 0 && stack::could_grow_into(base.addr().get(), real) {
+            return refused(Cause::Invalid, stack::WHY_NOT.into());
         }
         // INVARIANT: the size of the very segment that is mapped, with room for a `T`.
         mapped.len = real;

@@ -6,11 +6,13 @@ use std::ptr::NonNull;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 
+use nix::errno::Errno;
+
 use crate::attachment::{Attachment, ReadAttachment};
 use crate::error::{Cause, Error, Result};
 use crate::head::Head;
 use crate::mapped::Mapped;
-use crate::{Segment, sys};
+use crate::{Segment, diagnosis, sys};
 
 /// A range of addresses that is kept free for a segment.
 ///
@@ -58,7 +60,8 @@ impl Reservation {
     ///
     /// # Errors
     ///
-    /// EINVAL: `len` is 0. ENOMEM: no such room in the address space.
+    /// ENOMEM: no such room in the address space. EAGAIN: after `mlockall(MCL_FUTURE)`, more than
+    /// RLIMIT_MEMLOCK. Refused without a call when `len` is 0, or rounded up more than can be counted.
     pub fn new(len: usize) -> Result<Self> {
         let call = || format!("mmap(NULL, {len}, PROT_NONE)");
         let Some(len) = len.checked_next_multiple_of(sys::page_size()).filter(|&len| len > 0) else {
@@ -69,7 +72,11 @@ impl Reservation {
             ));
         };
         let base = sys::mmap_reserve(len).map_err(|errno| {
-            Error::kernel(call(), errno, Cause::Limit, "no such room in this process's address space")
+            let meaning = match errno {
+                Errno::EAGAIN => diagnosis::locked_from_the_start(),
+                _ => "no such room in this process's address space".to_owned(),
+            };
+            Error::kernel(call(), errno, Cause::Limit, meaning)
         })?;
         // INVARIANT: new, and ours alone.
         let range = Reserved { base: base.cast(), len, state: AtomicU8::new(FREE) };

@@ -85,6 +85,7 @@ impl Segment {
     /// | EINVAL | the existing segment is smaller; or there is none, and `size` is 0 or too large |
     /// | ENOSPC | the namespace has as many segments (`kernel.shmmni`) or pages (`kernel.shmall`) as it may |
     /// | ENOMEM | no memory |
+    /// | ENFILE | the system has no free file (`fs.file-max`): a segment takes one |
     pub fn create(key: Key, size: usize) -> Result<Self> {
         SegmentOptions::new().create(key, size)
     }
@@ -189,6 +190,8 @@ impl Segment {
     /// | EACCES | the mode bits do not let this process read and write |
     /// | EINVAL, EIDRM | the segment was removed |
     /// | ENOMEM | no room in the address space |
+    /// | EAGAIN | after `mlockall(MCL_FUTURE)`: more than RLIMIT_MEMLOCK |
+    /// | ENFILE | the system has no free file (`fs.file-max`): an attachment takes one |
     ///
     /// Refused when `T` is larger than the segment, when the id names a smaller segment by now than was
     /// found, and for huge pages ([why](AttachOptions::accept_huge_pages)).

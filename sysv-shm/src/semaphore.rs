@@ -252,6 +252,8 @@ impl SemaphoreSet {
 ///
 /// It covers returns, `?` and panics. It does not cover `kill -9`, `abort` or `process::exit`, and a set,
 /// unlike a segment, cannot be removed ahead of time: a program that is killed leaves its sets behind.
+///
+/// After a `fork` both processes hold one, and the first to drop it removes the set.
 #[derive(Debug)]
 pub struct OwnedSemaphoreSet {
     /// What is removed.

@@ -90,6 +90,36 @@ fn at_an_address_exactly_or_rounded_or_not_at_all() {
     });
 }
 
+/// Where the main thread's stack begins now: its lowest address, from which it grows on.
+fn stack() -> usize {
+    let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
+    let line = maps.lines().find(|line| line.ends_with("[stack]")).expect("a process has a stack");
+    usize::from_str_radix(line.split('-').next().unwrap(), 16).unwrap()
+}
+
+#[test]
+fn not_where_the_stack_would_grow_into_it() {
+    private(|| {
+        let segment = Segment::create(Key::PRIVATE, 2 * PAGE - 1).unwrap().remove_on_drop();
+        let (id, attach) = (segment.id(), AttachOptions::new());
+        // In the kernel's eyes there is nothing, down to the last byte under the stack.
+        for pages in [0, 1, 255] {
+            let at = stack() - (2 + pages) * PAGE;
+            let text = format!(
+                "shmat({id}, {at:#x}, 0): refused, it would end right under the main thread's stack (or \
+                 /proc/self/maps cannot be read, which tells): the stack would grow into it"
+            );
+            assert!(refused(&segment, attach.at(at).attach::<()>(&segment), 0, &text).is_invalid_input());
+        }
+        let rounded = attach.at_rounded(stack() - PAGE - 1).attach_read_only::<()>(&segment).unwrap_err();
+        assert!(rounded.to_string().contains("SHM_RDONLY | SHM_RND): refused, it would end"), "{rounded}");
+        // Further down no stack comes near it: the kernel keeps the 256 pages between them free.
+        drop(attach.at(stack() - (2 + 256) * PAGE).attach::<()>(&segment).unwrap());
+        let inside = attach.at(stack()).attach::<()>(&segment).unwrap_err();
+        assert!(inside.to_string().contains("something is mapped at the address"), "{inside}");
+    });
+}
+
 #[test]
 fn executing_takes_an_x_bit() {
     private(|| {

@@ -4,10 +4,11 @@ mod support;
 
 use std::process::Command;
 
+use nix::sys::mman::{MlockAllFlags, mlockall, munlockall};
 use rustix::process::{Gid, Resource, Rlimit, Uid, setrlimit};
 use rustix::thread::{CapabilitySet, capabilities, set_capabilities, set_thread_groups, set_thread_res_gid};
 use support::namespace::{private, segments, skip};
-use sysv_shm::{AttachOptions, Error, Key, Segment, SegmentOptions};
+use sysv_shm::{AttachOptions, Error, Key, Reservation, Segment, SegmentOptions};
 
 const KEY: Key = Key::new(0x0001_2345);
 const NOBODY: u32 = 65534;
@@ -193,6 +194,29 @@ fn locking_is_limited_for_whoever_has_no_capability() {
             )
         );
         assert!(error.is_permission_denied() && !segment.stat().unwrap().locked);
+    });
+}
+
+#[test]
+fn who_locks_all_that_comes_cannot_attach_more_than_may_be_locked() {
+    const NAME: &str = "who_locks_all_that_comes_cannot_attach_more_than_may_be_locked";
+    if !is_child(NAME) {
+        return in_a_child(NAME);
+    }
+    private(|| {
+        let segment = Segment::create_new(KEY, 1 << 20).unwrap().remove_on_drop();
+        without(CapabilitySet::IPC_LOCK);
+        setrlimit(Resource::Memlock, Rlimit { current: Some(65536), maximum: Some(65536) }).unwrap();
+        mlockall(MlockAllFlags::MCL_FUTURE).unwrap();
+        let why = "EAGAIN, this process locks all that it maps (mlockall), and may lock no more than \
+                   RLIMIT_MEMLOCK = 65536 bytes in all";
+        let attached = segment.attach::<()>().unwrap_err();
+        let reserved = Reservation::new(1 << 20).unwrap_err();
+        munlockall().unwrap();
+        assert_eq!(attached.to_string(), format!("shmat({}, NULL, 0): {why}", segment.id()));
+        assert_eq!(reserved.to_string(), format!("mmap(NULL, 1048576, PROT_NONE): {why}"));
+        assert!(attached.is_limit() && reserved.is_limit());
+        assert_eq!(segment.stat().unwrap().attached, 0);
     });
 }
 

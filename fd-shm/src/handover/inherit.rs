@@ -70,7 +70,11 @@ static TAKEN: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
 /// Leaves `descriptor` open in every child that `command` starts, and tells it there under `name`.
 ///
 /// The command keeps a copy of its own until it is dropped, so the descriptor may be closed at once. `name`
-/// becomes a variable of the child's environment; `env_clear` after this would take it away again.
+/// becomes a variable of the child's environment; `env_clear` after this would take it away again. Under a name
+/// that was used before, the child is told of the later descriptor alone, and has both.
+///
+/// `CommandExt::exec` starts no child: it takes the mark off in this very process, and should it fail, other
+/// children get the copy too, until the command is dropped.
 ///
 /// # Errors
 ///
@@ -101,6 +105,10 @@ pub fn hand_down(command: &mut Command, name: &str, descriptor: BorrowedFd<'_>) 
 /// that this program was started with, which safe code cannot change (`set_var` is `unsafe`; before the
 /// edition of 2024 it only ought to have been). The descriptor is not yet close-on-exec, as everything is
 /// that Rust's library and this crate open. And a name is given out once.
+///
+/// So the parent is believed, as everything else is that it puts into the environment, and one thing is left
+/// to this program: call this before anything that opens files *without* close-on-exec. A parent that names
+/// the very file and the very number that such an open gets would make two owners of one descriptor.
 ///
 /// # Errors
 ///

@@ -6,7 +6,8 @@
 //!
 //! The kernel decides by the rules for *reading* a process: same user, no more capabilities, dumpable. Yama
 //! is not asked. And because opening is an act (a device may do something, a named pipe waits), this module
-//! first takes hold of the file without opening it, and opens none but regular files.
+//! first takes hold of the file without opening it, and opens none but regular files; and where somebody has a
+//! lease on one (`F_SETLEASE`), whose end the opener would be made to wait for, it does not wait.
 //!
 //! # Examples
 //!
@@ -59,6 +60,7 @@ const FIND: Meanings = &[
 const OPEN: Meanings = &[
     (Errno::EACCES, Kind::Denied, "the file's mode bits do not let this user in"),
     (Errno::EPERM, Kind::Denied, "the file was marked immutable or append-only"),
+    (Errno::EAGAIN, Kind::System, "somebody has a lease on the file, and would be waited for"),
     (Errno::EMFILE, Kind::TableFull, "this process's table is full; nothing was opened"),
 ];
 
@@ -110,8 +112,10 @@ impl Process {
             let text = "no regular file: opening anything else may wait, or do something";
             return Err(Error::refused(call("O_PATH"), Kind::NotARegion, text));
         }
-        // The file that was looked at, not whatever the number stands for by now.
-        open(format!("/proc/self/fd/{}", found.as_raw_fd()), access | OFlags::CLOEXEC, Mode::empty())
+        // The file that was looked at, not whatever the number stands for by now. O_NONBLOCK means nothing to
+        // a regular file, but that a lease is not waited for.
+        let flags = access | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        open(format!("/proc/self/fd/{}", found.as_raw_fd()), flags, Mode::empty())
             .map_err(|errno| Error::system(call(name), errno.raw_os_error(), OPEN))
     }
 }
@@ -126,6 +130,8 @@ impl Pull for Process {
     /// * ENOENT ([`is_no_such_descriptor`](Error::is_no_such_descriptor)) when the number is not open there;
     /// * ESRCH ([`is_gone`](Error::is_gone)) when the process has ended;
     /// * [`is_not_a_region`](Error::is_not_a_region) for a pipe, a socket, a device: they are not opened;
+    /// * EAGAIN ([`is_would_block`](Error::is_would_block)) when the holder, or another, has a lease on the
+    ///   file: the kernel would have us wait for up to 45 s;
     /// * EMFILE ([`is_table_full`](Error::is_table_full)): nothing is lost, and it can be tried again.
     fn pull(&self, number: RawFd) -> Result<OwnedFd> {
         self.open_file(number, OFlags::RDWR, "O_RDWR")

@@ -55,6 +55,7 @@ const SENDMSG: Meanings = &[
     (Errno::ECONNRESET, Kind::System, "the other side closed with messages unread"),
     (Errno::ECONNREFUSED, Kind::System, "nobody listens on the other side"),
     (Errno::ENOTCONN, Kind::System, "the socket is not connected"),
+    (Errno::EPERM, Kind::System, "the receiver takes no descriptors (SO_PASSRIGHTS)"),
     (
         Errno::ETOOMANYREFS,
         Kind::System,
@@ -85,7 +86,9 @@ const RECVMSG: Meanings = &[
 ///
 /// * [`is_bad_input`](Error::is_bad_input) when `bytes` is empty, or there are more than
 ///   [`MAX_DESCRIPTORS`] descriptors;
-/// * EPIPE, ECONNRESET, ENOTCONN when there is no receiver;
+/// * EPIPE, ECONNRESET, ECONNREFUSED, ENOTCONN when there is no receiver;
+/// * EPERM when the receiver takes no descriptors (it has SO_PASSRIGHTS off, Linux 6.16): nothing was sent;
+/// * EMSGSIZE when `bytes` are more than one datagram can be;
 /// * ETOOMANYREFS when too many descriptors of this user are in flight;
 /// * EAGAIN ([`is_would_block`](Error::is_would_block)) when a non-blocking socket is full. The text says how
 ///   much went out before that; the descriptors went with the first byte.

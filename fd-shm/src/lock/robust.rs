@@ -268,6 +268,8 @@ impl<T: Shareable> fmt::Debug for RobustMutex<T> {
 }
 
 /// The mutex is held by this thread, and the `T` is reached through this; dropping it unlocks.
+///
+/// A panic is no death: it drops this like any other value, and the next owner is told nothing.
 #[must_use = "dropped at once, it guards nothing"]
 pub struct RobustLocked<'a, T: Shareable> {
     /// What is held.

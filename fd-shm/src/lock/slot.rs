@@ -212,7 +212,7 @@ impl SlotLock {
 /// The lock is held; dropping this unlocks it.
 ///
 /// One that is forgotten keeps the lock until its [`SlotLock`] is dropped or asked again, and the
-/// next owner is told of a death.
+/// next owner is told of a death. A panic is no death: it drops this like any other value, and nobody is told.
 #[derive(Debug)]
 #[must_use = "dropped at once, it guards nothing"]
 pub struct SlotLocked<'a> {

@@ -304,6 +304,7 @@ impl fmt::Debug for Lock {
 /// The lock is held; dropping this unlocks it.
 ///
 /// One that is forgotten keeps the lock until its [`Lock`] is dropped, and the next owner is told of a death.
+/// A panic is no death: it drops this like any other value, and nobody is told.
 #[derive(Debug)]
 #[must_use = "dropped at once, it guards nothing"]
 pub struct Locked<'a> {
