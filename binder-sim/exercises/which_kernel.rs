@@ -2,9 +2,9 @@
 
 /// The shortest script that Linux 6.12 and Linux 7.3 do not answer alike.
 ///
-/// Somebody opens the device and hands his open to another, who sends a call through it. Whose uid is the receiver told?
-/// Linux 6.12 says the opener's, whoever calls; Linux 7.3 says the caller's. (`server@4` is what an actor does through its
-/// number 4.)
+/// Somebody opens the device and hands his open to another, who sends a call through it. Whose uid is the
+/// receiver told? Linux 6.12 says the opener's, whoever calls; Linux 7.3 says the caller's. (`server@4` is
+/// what an actor does through its number 4.)
 ///
 /// Shortest: no step can be left out without the two becoming alike.
 pub(crate) const SCRIPT: &str = "
