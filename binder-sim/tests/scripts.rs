@@ -97,11 +97,7 @@ fn random_scripts_break_nothing_and_say_the_same_twice() {
             let twice = Run::new(&again, guest::world_like(profile.name)).play(|_, _| {});
             assert_eq!(seen, twice, "SEED={seed} on {profile}");
             let leaked = seen.last().into_iter().flatten().any(|line| line.ends_with("is leaked"));
-            assert!(
-                !leaked || left > 0 || profile.forgets_superseded_files,
-                "SEED={seed} on {profile}: {:?}",
-                seen.last()
-            );
+            assert!(!leaked || left > 0, "SEED={seed} on {profile}: {:?}", seen.last());
         }
     }
 }

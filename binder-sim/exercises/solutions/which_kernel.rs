@@ -2,22 +2,21 @@
 
 /// The shortest script that Linux 6.12 and Linux 7.3 do not answer alike.
 ///
-/// A one-way message to a frozen process can say that it takes the place of an older one like it
-/// (`TF_UPDATE_TXN`, 0x40, beside 0x1 for one-way). The older one is dropped, if it waits behind another.
-/// Linux 6.12 then forgets the files that were in it. A file that is still held when everybody has left is
-/// told behind the last step.
+/// Somebody opens the device and hands his open to another, who sends a call through it. Whose uid is the
+/// receiver told? Linux 6.12 says the opener's, whoever calls; Linux 7.3 says the caller's. (`server@4` is
+/// what an actor does through its number 4.)
 ///
 /// Shortest: no step can be left out without the two becoming alike.
 pub(crate) const SCRIPT: &str = "
 actor server
-actor client files 5 memory
+actor client uid 1000
 
 server: open binder
 server: mmap 4096
 server: set_context_mgr_ext 0x100
 client: open binder
-client: freeze server
-client: transaction 0 flags 0x41
-client: transaction 0 flags 0x41 {fd 5}
-client: transaction 0 flags 0x41
+client: transaction 0 flags 0x1 {fd 3}
+server: read now
+server@4: transaction 0
+server: read now
 ";

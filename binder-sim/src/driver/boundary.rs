@@ -53,7 +53,9 @@ pub enum Input<F> {
     WriteRead {
         /// The caller.
         thread: ThreadId,
-        /// The caller's effective uid, which is the opener's unless the open was handed over.
+        /// The caller's pid, which is the opener's unless the open was handed over.
+        pid: u32,
+        /// The caller's effective uid, likewise.
         euid: u32,
         /// The commands.
         write: Vec<Command>,

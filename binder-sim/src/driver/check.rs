@@ -83,7 +83,7 @@ impl<F: fmt::Debug> Driver<F> {
         let looked_up = calls().flat_map(|call| call.files.iter().flatten());
         let queued = self.transactions.iter().flat_map(|(_, transaction)| &transaction.fixups);
         let in_flight = building.flatten().chain(queued).map(|in_flight| &in_flight.file);
-        in_flight.chain(looked_up).chain(&self.forgotten)
+        in_flight.chain(looked_up)
     }
 
     /// How many buffers are out, and how many bytes are free, in the mapping of `process`.

@@ -20,7 +20,8 @@ impl<F: core::fmt::Debug> Driver<F> {
     /// Begins a `BINDER_WRITE_READ`.
     pub(crate) fn write_read(
         &mut self,
-        (id, euid): (ThreadId, u32),
+        id: ThreadId,
+        (pid, euid): (u32, u32),
         (write, files): (Vec<Command>, Vec<Option<F>>),
         read: Read,
     ) -> Result<(), Errno> {
@@ -31,6 +32,7 @@ impl<F: core::fmt::Debug> Driver<F> {
         }
         let key = self.enter(id)?;
         self.threads[key].call = Some(Call {
+            pid,
             euid,
             commands: write.into_iter(),
             files,

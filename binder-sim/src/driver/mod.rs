@@ -102,8 +102,6 @@ pub struct Driver<F> {
     freeze_notices: Slab<NoticeId, FreezeNotice>,
     /// What closes have left to do.
     deferred: Vec<Deferred>,
-    /// Files that will never be released (see [`Profile::forgets_superseded_files`]).
-    forgotten: Vec<F>,
     /// What has not been polled.
     outputs: VecDeque<Output<F>>,
     /// The number of the last transaction, node or handle.
@@ -129,12 +127,16 @@ impl<F: core::fmt::Debug> Driver<F> {
             deaths: Slab::new(),
             freeze_notices: Slab::new(),
             deferred: Vec::new(),
-            forgotten: Vec::new(),
             outputs: VecDeque::new(),
             last_id: 0,
             opened: 0,
             tracing: false,
         }
+    }
+
+    /// Which kernel's it is.
+    pub fn profile(&self) -> Profile {
+        self.profile
     }
 
     /// Who chooses the numbers.
@@ -178,8 +180,8 @@ impl<F: core::fmt::Debug> Driver<F> {
                     process.euid = euid;
                 }
             }
-            Input::WriteRead { thread, euid, write, files, read } => {
-                if let Err(errno) = self.write_read((thread, euid), (write, files), read) {
+            Input::WriteRead { thread, pid, euid, write, files, read } => {
+                if let Err(errno) = self.write_read(thread, (pid, euid), (write, files), read) {
                     self.outputs.push_back(Output::Done(Err(errno)));
                 }
             }

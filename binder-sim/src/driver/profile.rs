@@ -60,8 +60,9 @@ pub struct Profile {
     pub pending_frozen: bool,
     /// Has the three freeze notification commands.
     pub freeze_notification: bool,
-    /// A superseded one-way call's files are never released: a mistake of those kernels.
-    pub forgets_superseded_files: bool,
+    /// Gives a reader each descriptor as soon as it has a number, and closes them again if one finds none. It shows
+    /// in a device's: every close of a number wakes the threads of its open.
+    pub installs_one_by_one: bool,
     /// Tells a receiver the effective uid of whoever made the call (`current_euid`), not of the process that opened
     /// the device (`task_euid(proc->tsk)`). They differ for an open that was handed over.
     pub tells_callers_uid: bool,
@@ -76,7 +77,7 @@ impl Profile {
         oneway_spam: None,
         pending_frozen: false,
         freeze_notification: false,
-        forgets_superseded_files: false,
+        installs_one_by_one: true,
         tells_callers_uid: false,
     };
 
@@ -86,7 +87,7 @@ impl Profile {
         extended_error: true,
         freeze: true,
         oneway_spam: Some(SpamCount::WithNewest),
-        forgets_superseded_files: true,
+        installs_one_by_one: false,
         ..Profile::V5_10
     };
 
@@ -100,8 +101,7 @@ impl Profile {
     };
 
     /// Linux 7.3.
-    pub const V7_3: Profile =
-        Profile { name: "7.3", forgets_superseded_files: false, tells_callers_uid: true, ..Profile::V6_12 };
+    pub const V7_3: Profile = Profile { name: "7.3", tells_callers_uid: true, ..Profile::V6_12 };
 
     /// All of them, the oldest first.
     pub const ALL: [Profile; 4] = [Profile::V5_10, Profile::V6_1, Profile::V6_12, Profile::V7_3];

@@ -1,6 +1,7 @@
 //! Sending: a translated transaction becomes work for whoever receives it (`binder_proc_transaction`).
 
 use super::Driver;
+use super::node::NodeId;
 use super::process::ProcessId;
 use super::thread::ThreadKey;
 use super::transaction::{Building, Refused, Transaction, TransactionId};
@@ -18,7 +19,7 @@ impl<F: core::fmt::Debug> Driver<F> {
         let transaction = Transaction {
             from: is_sync.then_some(sender),
             sender: from,
-            sender_pid: self.processes[from].pid,
+            sender_pid: self.caller_pid(sender),
             sender_euid: self.sender_euid(sender),
             from_parent: if is_sync { self.threads[sender].stack } else { None },
             to: Some(route.to),
@@ -46,6 +47,12 @@ impl<F: core::fmt::Debug> Driver<F> {
         if let Some(node) = route.node {
             self.put_node(node);
         }
+    }
+
+    /// Who calls, for what is counted by sender (`current->tgid`).
+    pub(crate) fn caller_pid(&self, sender: ThreadKey) -> u32 {
+        let caller = self.threads[sender].call.as_ref().map(|call| call.pid);
+        caller.unwrap_or(self.processes[self.process_of(sender)].pid)
     }
 
     /// Which uid the receiver is told: they differ for an open that was handed over.
@@ -111,7 +118,7 @@ impl<F: core::fmt::Debug> Driver<F> {
 
     /// `binder_find_outdated_transaction`: an older one-way call like `newer`, which waits behind another and
     /// has not been seen, is dropped.
-    fn supersede(&mut self, to: ProcessId, node: super::node::NodeId, newer: TransactionId) {
+    fn supersede(&mut self, to: ProcessId, node: NodeId, newer: TransactionId) {
         let new = &self.transactions[newer];
         let is_like = |&&id: &&TransactionId| {
             let old = &self.transactions[id];
@@ -119,11 +126,8 @@ impl<F: core::fmt::Debug> Driver<F> {
         };
         let Some(&outdated) = self.nodes[node].async_todo.iter().find(is_like) else { return };
         self.nodes[node].async_todo.retain(|&id| id != outdated);
-        let Some(mut outdated) = self.transactions.remove(outdated) else { return };
+        let Some(outdated) = self.transactions.remove(outdated) else { return };
         self.count_outstanding(to, -1);
-        if self.profile.forgets_superseded_files {
-            self.forgotten.extend(outdated.fixups.drain(..).map(|fixup| fixup.file));
-        }
         if let Some(buffer) = outdated.buffer {
             self.release_buffer(to, buffer);
         }

@@ -100,6 +100,8 @@ pub(crate) enum Hold<F> {
 /// An ioctl under way: the thread is inside it until it returns.
 #[derive(Debug)]
 pub(crate) struct Call<F> {
+    /// The pid of whoever makes it.
+    pub(crate) pid: u32,
     /// The effective uid of whoever makes it.
     pub(crate) euid: u32,
     /// The commands that are left.
@@ -303,7 +305,10 @@ impl<F: core::fmt::Debug> Driver<F> {
         }
         transaction.to_thread = None;
         let (to, buffer, next) = (transaction.to.take(), transaction.buffer.take(), transaction.to_parent);
-        to.into_iter().for_each(|process| self.count_outstanding(process, -1));
+        // One less to be answered; whoever waits for that to freeze the process is not woken, as for other ends.
+        if let Some(process) = to.and_then(|process| self.processes.get_mut(process)) {
+            process.outstanding = process.outstanding.saturating_sub(1);
+        }
         if let Some(buffer) = to.zip(buffer).and_then(|(process, buffer)| self.buffer_mut(process, buffer)) {
             buffer.transaction = None;
         }

@@ -34,9 +34,9 @@ pub(crate) struct Transaction<F> {
     pub(crate) from: Option<ThreadKey>,
     /// Who sent it, for the books; may have gone.
     pub(crate) sender: ProcessId,
-    /// Its pid.
+    /// The pid of whoever called, which is another's if the open was handed over (`buffer->pid`).
     pub(crate) sender_pid: u32,
-    /// Its uid when it sent.
+    /// The uid that the receiver is told.
     pub(crate) sender_euid: u32,
     /// The next call on the sender's stack.
     pub(crate) from_parent: Option<TransactionId>,
@@ -224,7 +224,7 @@ impl<F: core::fmt::Debug> Driver<F> {
         let extra = buffers_size.unwrap_or(0).checked_add(context_size);
         let extra = extra.ok_or(Refused::failed(Errno::EINVAL))?;
         let sizes = Sizes { data: payload.data_size, offsets: payload.offsets_size, extra };
-        let (pid, spam) = (self.processes[from].pid, self.profile.oneway_spam);
+        let (pid, spam) = (self.caller_pid(sender), self.profile.oneway_spam);
         let alloc = self.processes[route.to].alloc.as_mut().ok_or(Refused::dead(Errno::ESRCH))?;
         let buffer = alloc.new_buf(sizes, is_async, pid, spam).map_err(Refused::no_buffer)?;
         if let Some(taken) = alloc.buffer_mut(buffer.id) {

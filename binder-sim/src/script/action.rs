@@ -120,6 +120,8 @@ pub enum Action {
     Await(String),
     /// `exit`: the process is killed.
     Exit,
+    /// `signal`: a signal that does nothing but end the call in which the thread waits, if it does.
+    Signal,
 }
 
 impl Action {
@@ -182,6 +184,7 @@ impl Action {
             "held" => lexer.name("a file").map(Action::Held),
             "await" => lexer.name("a file").map(Action::Await),
             "exit" => Ok(Action::Exit),
+            "signal" => Ok(Action::Signal),
             "poll" => Ok(Action::Poll),
             other => Action::parse_ioctl(other, lexer),
         }
@@ -277,6 +280,7 @@ impl fmt::Display for Action {
             Action::Held(name) => write!(f, "held {name}"),
             Action::Await(name) => write!(f, "await {name}"),
             Action::Exit => f.write_str("exit"),
+            Action::Signal => f.write_str("signal"),
         }
     }
 }

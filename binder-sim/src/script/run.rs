@@ -118,7 +118,8 @@ impl<'a> Run<'a> {
         for &number in left {
             let step = &self.script.steps[number];
             let Some(seen) = seen.get_mut(step.actor) else { continue };
-            let waits = step.action != Action::Exit && self.waits(step.actor, self.tid(step));
+            let waits = !matches!(step.action, Action::Exit | Action::Signal)
+                && self.waits(step.actor, self.tid(step));
             let free = !core::mem::replace(seen, true) && !waits;
             next.extend(free.then_some(number));
         }
@@ -148,7 +149,7 @@ impl<'a> Run<'a> {
         let own = !matches!(step.action, Action::Exit | Action::Held(_) | Action::Await(_));
         let saw = if own && self.world.table(self.pids[step.actor]).is_none() {
             Seen::new(Errno::ESRCH.to_string())
-        } else if own && self.waits(step.actor, self.tid(step)) {
+        } else if own && step.action != Action::Signal && self.waits(step.actor, self.tid(step)) {
             Seen::new("not done: the thread waits")
         } else {
             self.act(step, at).unwrap_or_else(|error| Seen::new(error.errno().to_string()))
@@ -196,6 +197,13 @@ impl<'a> Run<'a> {
             Action::Held(name) | Action::Await(name) => {
                 let held = if matches!(step.action, Action::Held(_)) { "held" } else { "still held" };
                 return Ok(Seen::new(if world.holds(name) { held } else { "nobody has it" }));
+            }
+            Action::Signal => {
+                let tid = self.tid(step);
+                let waits = |w: &&Waiting| (w.actor, w.thread.tid) == (step.actor, tid);
+                if let Some(thread) = self.waiting.iter().find(waits).map(|waiting| waiting.thread) {
+                    self.world.interrupt_thread(thread);
+                }
             }
             Action::Exit => {
                 world.exit(pid)?;

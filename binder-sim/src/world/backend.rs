@@ -116,8 +116,13 @@ impl<T> World<T> {
                     });
                 }
                 Err(errno) => {
+                    let given = reserved.len();
                     for number in reserved {
                         table.put_unused_fd(number);
+                    }
+                    if self.driver.profile().installs_one_by_one {
+                        let devices = files[..given].iter().filter_map(|file| file.file.as_device());
+                        devices.for_each(|open| self.driver.handle(Input::Flush(open)));
                     }
                     self.note(reader, lane, "get_unused_fd_flags", || format!("no number is free: -{errno}"));
                     return Err(errno);

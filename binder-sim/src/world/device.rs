@@ -118,9 +118,14 @@ impl<T> World<T> {
     /// `EBADF`: no device is open there.
     pub fn interrupt(&mut self, caller: Caller) -> Result<(), Error> {
         let thread = self.thread(caller, &|| format!("kill(pid {}, tid {})", caller.pid, caller.tid))?;
+        self.interrupt_thread(thread);
+        Ok(())
+    }
+
+    /// The same, whatever has become of the number by which the call was made.
+    pub fn interrupt_thread(&mut self, thread: ThreadId) {
         self.ready.retain(|&ready| ready != thread);
         self.handle(Input::Interrupt(thread));
-        Ok(())
     }
 
     /// `ioctl(BINDER_WRITE_READ)` of the main thread: commands, then a read. `None`: the thread waits; what comes
@@ -168,8 +173,8 @@ impl<T> World<T> {
         let thread = self.thread(caller, &call)?;
         self.note_call(caller.pid, &write, read);
         let files = self.look_up(caller.pid, &write);
-        let euid = self.processes[caller.pid.index()].euid;
-        self.handle(Input::WriteRead { thread, euid, write, files, read });
+        let (pid, euid) = (caller.pid.raw(), self.processes[caller.pid.index()].euid);
+        self.handle(Input::WriteRead { thread, pid, euid, write, files, read });
         let refused = "the thread is inside another call, or the room is less than a return";
         self.done().map_err(|errno| Error::new(call(), errno, refused))?;
         Ok(self.returned_of(thread))

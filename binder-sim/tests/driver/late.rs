@@ -21,12 +21,12 @@ fn join<F: Debug>(driver: &mut Driver<F>, pid: u32) -> ThreadId {
 /// One command, with the files that its descriptors name; nothing is read.
 fn write<F>(thread: ThreadId, command: Command, files: Vec<F>) -> Input<F> {
     let files = files.into_iter().map(Some).collect();
-    Input::WriteRead { thread, euid: 0, write: vec![command], files, read: Read::NONE }
+    Input::WriteRead { thread, pid: thread.tid, euid: 0, write: vec![command], files, read: Read::NONE }
 }
 
 /// Takes what there is.
 fn read<F>(thread: ThreadId) -> Input<F> {
-    Input::WriteRead { thread, euid: 0, write: vec![], files: vec![], read: Read::NOW }
+    Input::WriteRead { thread, pid: thread.tid, euid: 0, write: vec![], files: vec![], read: Read::NOW }
 }
 
 #[test]
@@ -153,7 +153,14 @@ fn an_open_that_is_closed_takes_its_waiting_threads_along() {
     let Some(Output::Opened(process)) = driver.poll() else { panic!("an open") };
     let thread = ThreadId { process, tid: 1 };
     for read in [Read::NONE, Read::WAIT] {
-        driver.handle(Input::WriteRead { thread, euid: 0, write: vec![], files: vec![], read });
+        driver.handle(Input::WriteRead {
+            thread,
+            pid: thread.tid,
+            euid: 0,
+            write: vec![],
+            files: vec![],
+            read,
+        });
     }
     said(&mut driver);
     assert!(driver.is_in_call(thread), "it waits");

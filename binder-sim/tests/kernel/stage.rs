@@ -3,7 +3,7 @@
 
 mod release;
 
-use crate::actor::{Given, play};
+use crate::actor::{Given, interrupt, play};
 use crate::files::{File, is_held, make_files, named};
 use crate::reply::{Exchange, Hello, Order, Reply, receive, send};
 use crate::settle::{Watched, count_opens};
@@ -26,6 +26,8 @@ use std::time::Duration;
 struct Thread {
     /// The way to it.
     stream: UnixStream,
+    /// Its number.
+    tid: i32,
     /// What /proc says of it.
     watched: Watched,
     /// The step (from 1) that it is in.
@@ -128,7 +130,7 @@ impl<'a> Stage<'a> {
                     for mut stream in ours {
                         let Hello { tid } = receive(&mut stream).expect("the actor begins");
                         let watched = Watched::new(child.as_raw(), tid).expect("the actor is alive");
-                        threads.push(Thread { stream, watched, step: None, took: None });
+                        threads.push(Thread { stream, tid, watched, step: None, took: None });
                     }
                     stage.pids.push((child.as_raw().cast_unsigned(), actor.name.clone()));
                     stage.processes.push(Process { pid: Some(child), threads });
@@ -142,6 +144,7 @@ impl<'a> Stage<'a> {
     fn step(&mut self, step: &Step) {
         match &step.action {
             Action::Exit => return self.kill(step.actor),
+            Action::Signal => return self.signal(step),
             Action::Held(name) => {
                 let held = is_held(&self.files, name, Duration::ZERO);
                 return self.say(self.now, Seen::new(if held { "held" } else { "nobody has it" }));
@@ -310,6 +313,17 @@ impl<'a> Stage<'a> {
             if let Some(step) = self.processes[actor].threads[thread].step.take() {
                 self.say(step, Seen::new("killed"));
             }
+        }
+        self.say(self.now, Seen::new("ok"));
+    }
+
+    /// A thread that waits is sent a signal.
+    fn signal(&mut self, step: &Step) {
+        let Process { pid, threads } = &self.processes[step.actor];
+        let Some(pid) = *pid else { return self.say(self.now, Seen::new("ESRCH")) };
+        let thread = &threads[step.thread as usize];
+        if thread.step.is_some() {
+            interrupt(pid, thread.tid);
         }
         self.say(self.now, Seen::new("ok"));
     }

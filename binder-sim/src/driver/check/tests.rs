@@ -31,6 +31,7 @@ fn busy() -> (Driver<&'static str>, ProcessId, ProcessId) {
     let write = vec![Command::Transaction(call), Command::IncRefs(0)];
     driver.handle(Input::WriteRead {
         thread: client,
+        pid: 2,
         euid: 0,
         write,
         files: vec![Some("file")],

@@ -154,6 +154,7 @@ impl Generator {
             15 => self.files(),
             16 | 17 => self.ioctls(),
             18 => self.garbage(),
+            _ if self.chance(30) => self.signal(),
             _ => self.end(),
         }
     }
@@ -377,5 +378,11 @@ impl Generator {
             2 => vec![format!("{actor}.2: munmap")],
             _ => vec![format!("{actor}.2: close 3"), format!("{actor}.2: munmap")],
         }
+    }
+
+    /// A signal, which whoever waits comes back with.
+    fn signal(&mut self) -> Vec<String> {
+        let actor = self.actor();
+        vec![format!("{actor}{}: signal", self.pick(&["", "", ".1"]))]
     }
 }

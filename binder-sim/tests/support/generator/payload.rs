@@ -17,6 +17,9 @@ impl Generator {
 
     /// What a call or a reply carries.
     pub(super) fn sent(&mut self) -> String {
+        if self.chance(6) {
+            return self.nest();
+        }
         let mut items = Vec::new();
         for _ in 0..self.below(4) {
             items.push(self.item());
@@ -64,6 +67,36 @@ impl Generator {
             10 => "type 0x1234, zeros 20".into(),
             _ => format!("zeros {}", self.below(16)),
         }
+    }
+
+    /// Buffers that stand in buffers, and arrays in them, mostly as a driver wants it.
+    fn nest(&mut self) -> String {
+        let mut items = vec![self.maybe(85, "zeros 8")];
+        let mut room = 0;
+        for index in 0..2 + self.below(4) {
+            let parent = if self.chance(85) { index.max(1) - 1 } else { self.below(index + 1) };
+            let parent = if self.chance(60) { parent } else { 0 };
+            let at = self.pick(&["0", "0", "8", "8", "16", "4", "24", "6"]);
+            items.push(if index > 0 && self.chance(30) {
+                format!("fda {} parent {parent} at {at}", self.below(4))
+            } else {
+                room += 24;
+                let bytes =
+                    self.pick(&["ints 4 5 6 4 5 6", "zeros 24", "ints 4 5", "bytes 0a0b0c", "zeros 0"]);
+                let length = self.maybe(5, " length 24");
+                let place = format!(" parent {parent} at {at}");
+                format!(
+                    "ptr {bytes}{length}{}",
+                    if index > 0 && self.chance(70) { place } else { String::new() }
+                )
+            });
+            if self.chance(15) {
+                items.push(self.item());
+            }
+        }
+        items.retain(|item| !item.is_empty());
+        let room = if self.chance(10) { self.below(room + 1) } else { room };
+        format!(" {{{}}} room {room}", items.join(", "))
     }
 
     /// What is wrong with it. A buffer's object that is not listed would be delivered as it is, with an

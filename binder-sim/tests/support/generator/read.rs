@@ -7,6 +7,8 @@ impl Generator {
     pub(super) fn read(&mut self) -> String {
         let read = match self.below(10) {
             0..6 => "; read now".into(),
+            // What comes may need more room: then it stays in the thread's own list, or the process's.
+            6..8 if self.chance(15) => format!("; read {}", self.below(140).max(4)),
             6..8 => "; read".into(),
             8 => String::new(),
             _ => format!("; read {} now", self.below(140).max(4)),
