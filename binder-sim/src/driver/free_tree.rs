@@ -120,6 +120,18 @@ impl FreeTree {
         }
     }
 
+    /// Lists a block in the place of the only one, which is what listing it and then removing the other comes to: a
+    /// mapping mostly has its free bytes in one piece. Says whether that was so.
+    pub(super) fn exchange_only(&mut self, old: u32, new: u32, size: impl Fn(u32) -> u32) -> bool {
+        let is_only = self.root == old && self.nodes[old as usize].child == [NONE; 2];
+        if is_only {
+            self.nodes[old as usize] = NOWHERE;
+            self.root = NONE;
+            self.insert(new, size);
+        }
+        is_only
+    }
+
     /// A red block may stand below another red one: mends that, upwards.
     fn settle_red(&mut self, mut at: u32) {
         loop {

@@ -84,9 +84,14 @@ impl<T> RangeAlloc<T> {
             }
             self.blocks[place as usize].behind = rest;
             // Before the other is taken off: the order of the two decides where blocks of one size stand.
-            self.list(rest);
+            let blocks = &self.blocks;
+            if !self.free.exchange_only(place, rest, |place| blocks[place as usize].size) {
+                self.list(rest);
+                self.free.remove(place);
+            }
+        } else {
+            self.free.remove(place);
         }
-        self.free.remove(place);
         self.note(start, place);
         Some(BlockId(place))
     }
