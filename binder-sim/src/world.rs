@@ -15,7 +15,7 @@ mod process;
 mod serve;
 
 pub use file::File;
-pub(crate) use opens::{MAPPING_BASE, MAPPING_STEP};
+pub(crate) use opens::{MAPPING_BASE, MAPPING_STEP, PAGE};
 pub use pair::RoundTrip;
 pub use process::{Caller, Pid};
 

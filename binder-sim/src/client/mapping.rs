@@ -10,7 +10,7 @@ use core::ptr::NonNull;
 use nix::errno::Errno;
 use nix::sys::mman::{MapFlags, ProtFlags, mmap, munmap};
 use nix::sys::uio::{RemoteIoVec, process_vm_readv};
-use nix::unistd::Pid;
+use nix::unistd::{Pid, SysconfVar, sysconf};
 use std::io::IoSliceMut;
 use std::os::fd::OwnedFd;
 
@@ -25,7 +25,7 @@ use std::os::fd::OwnedFd;
 pub struct Mapping {
     /// Where it begins.
     base: NonNull<core::ffi::c_void>,
-    /// Its size in bytes.
+    /// Its size in bytes: whole pages.
     size: usize,
 }
 
@@ -38,8 +38,10 @@ impl Mapping {
         let length = NonZeroUsize::new(size).ok_or(Errno::EINVAL)?;
         // SAFETY: the kernel chooses where, so that no other mapping is touched.
         let base = unsafe { mmap(None, length, ProtFlags::PROT_READ, MapFlags::MAP_PRIVATE, device, 0) }?;
-        // INVARIANT: mapped here, unmapped in `drop` alone.
-        Ok(Mapping { base, size })
+        // What is mapped is whole pages.
+        let page = sysconf(SysconfVar::PAGE_SIZE)?.and_then(|bytes| usize::try_from(bytes).ok());
+        // INVARIANT: mapped here, unmapped in `drop`, or in part in `shrink`.
+        Ok(Mapping { base, size: page.map_or(size, |page| size.next_multiple_of(page)) })
     }
 
     /// Where it begins: buffers that the driver speaks of lie behind it.
@@ -50,6 +52,25 @@ impl Mapping {
     /// Its size in bytes.
     pub fn size(&self) -> usize {
         self.size
+    }
+
+    /// Unmaps what lies behind the first `size` bytes. To the driver that is the end of all of it: nothing new is
+    /// received any more.
+    ///
+    /// # Errors
+    /// `EINVAL`: `size` is 0 or no whole number of pages, or nothing lies behind it.
+    pub fn shrink(&mut self, size: usize) -> Result<(), Errno> {
+        if size == 0 {
+            return Err(Errno::EINVAL);
+        }
+        let rest = self.size.saturating_sub(size);
+        // SAFETY: within the mapping, or where it ends.
+        let behind = unsafe { self.base.byte_add(self.size - rest) };
+        // SAFETY: a part of a mapping of our own, and nothing points into it; no part is refused.
+        unsafe { munmap(behind, rest) }?;
+        // INVARIANT: what is not mapped any more is not unmapped in `drop`.
+        self.size = size;
+        Ok(())
     }
 }
 

@@ -39,7 +39,7 @@ pub enum Input<F> {
         /// Whether it is to be writable.
         write: bool,
     },
-    /// `munmap` of all of it: nothing new is received from now on.
+    /// `munmap` of it, or of any part of it: nothing new is received from now on.
     Munmap(ProcessId),
     /// The opener has another effective uid from now on (`seteuid`).
     SetEuid {

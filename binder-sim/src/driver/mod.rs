@@ -18,6 +18,7 @@ mod context;
 mod death;
 mod deferred;
 mod failure;
+mod free_tree;
 mod freeze;
 mod freeze_notice;
 mod install;

@@ -3,10 +3,10 @@
 //! Offsets and sizes only, never an address or a page: the kernel's C driver does this in `binder_alloc.c`, its
 //! Rust driver in a file of this name. Blocks know their neighbours, so only two things need a search: the
 //! smallest free block that is large enough, and the taken block at an offset that comes from outside. The first
-//! is a sorted set without the block at the end, which is mostly taken from; the second a table, made as it is needed.
+//! is a tree ([`FreeTree`]), the second a table, made as it is needed.
 
+use super::free_tree::FreeTree;
 use alloc::boxed::Box;
-use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 
 /// No block: the end of the chain, or of the list of unused places.
@@ -43,18 +43,15 @@ struct Block<T> {
 ///
 /// # Invariants
 /// The blocks from 0 on, each `behind` the one before, cover the mapping without a gap; no two free ones touch;
-/// `tail` is the last of them, place 0 the first; `free` lists exactly the free ones before the tail, `by_start`
-/// exactly the taken ones.
+/// place 0 is the first; `free` lists exactly the free ones, `by_start` exactly the taken ones.
 #[derive(Debug)]
 pub(crate) struct RangeAlloc<T> {
     /// All blocks, and places that blocks have left.
     blocks: Vec<Block<T>>,
     /// The first place that no block uses.
     unused: u32,
-    /// The block at the end of the mapping: mostly free, and mostly what is taken from.
-    tail: u32,
-    /// The other free ones as (size, start, place): the first that is large enough is the best fit.
-    free: BTreeSet<(u32, u32, u32)>,
+    /// The free ones by size.
+    free: FreeTree,
     /// The places of the taken ones, by where they start: pieces of a table.
     by_start: Vec<Option<Box<[u32; STARTS]>>>,
     /// The bytes of the mapping.
@@ -65,35 +62,36 @@ impl<T> RangeAlloc<T> {
     /// One free block of `size` bytes.
     pub(crate) fn new(size: u32) -> RangeAlloc<T> {
         let whole = Block { start: 0, size, before: NONE, behind: NONE, taken: None, mark: 0 };
-        RangeAlloc {
-            blocks: alloc::vec![whole],
-            unused: NONE,
-            tail: 0,
-            free: BTreeSet::new(),
-            by_start: Vec::new(),
-            size,
-        }
+        let mut free = FreeTree::new();
+        free.insert(0, |_| size);
+        RangeAlloc { blocks: alloc::vec![whole], unused: NONE, free, by_start: Vec::new(), size }
     }
 
     /// Takes `size` bytes of the smallest free block that has them, for `value`.
     pub(crate) fn alloc(&mut self, size: u32, value: T) -> Option<BlockId> {
-        let (whole, start, place) = self.best_fit(size)?;
-        self.unlist(place);
+        let place = self.free.best_fit(size, |place| self.blocks[place as usize].size)?;
+        let block = &mut self.blocks[place as usize];
+        let (start, behind) = (block.start, block.behind);
+        let whole = core::mem::replace(&mut block.size, size);
+        block.taken = Some(value);
         if whole > size {
             // INVARIANT: the rest of a split lies between the taken part and a taken neighbour (or the end).
-            let behind = self.blocks[place as usize].behind;
             let (start, size) = (start + size, whole - size);
             let rest = Block { start, size, before: place, behind, taken: None, mark: 0 };
             let rest = self.put(rest);
-            match behind {
-                NONE => self.tail = rest,
-                behind => self.blocks[behind as usize].before = rest,
+            if behind != NONE {
+                self.blocks[behind as usize].before = rest;
             }
             self.blocks[place as usize].behind = rest;
-            self.list(rest);
+            // Before the other is taken off: the order of the two decides where blocks of one size stand.
+            let blocks = &self.blocks;
+            if !self.free.exchange_only(place, rest, |place| blocks[place as usize].size) {
+                self.list(rest);
+                self.free.remove(place);
+            }
+        } else {
+            self.free.remove(place);
         }
-        let block = &mut self.blocks[place as usize];
-        (block.size, block.taken) = (size, Some(value));
         self.note(start, place);
         Some(BlockId(place))
     }
@@ -106,12 +104,12 @@ impl<T> RangeAlloc<T> {
         let (start, before, behind) = (block.start, block.before, block.behind);
         self.note(start, NONE);
         if self.is_free(behind) {
-            self.unlist(behind);
+            self.free.remove(behind);
             self.swallow(place, behind);
         }
         let mut merged = place;
         if self.is_free(before) {
-            self.unlist(before);
+            self.free.remove(before);
             self.swallow(before, place);
             merged = before;
         }
@@ -156,17 +154,7 @@ impl<T> RangeAlloc<T> {
 
     /// The bytes that nobody has.
     pub(crate) fn free_bytes(&self) -> u32 {
-        let tail = if self.is_free(self.tail) { self.blocks[self.tail as usize].size } else { 0 };
-        tail + self.free.iter().map(|&(size, ..)| size).sum::<u32>()
-    }
-
-    /// The smallest free block of at least `size` bytes, of several the first: its bytes, start and place.
-    fn best_fit(&self, size: u32) -> Option<(u32, u32, u32)> {
-        let listed = self.free.range((size, 0, 0)..).next().copied();
-        let tail = &self.blocks[self.tail as usize];
-        let is_fit = tail.taken.is_none() && tail.size >= size;
-        let tail = is_fit.then_some((tail.size, tail.start, self.tail));
-        listed.into_iter().chain(tail).min()
+        self.size - self.iter().map(|(size, _)| size).sum::<u32>()
     }
 
     /// Notes which taken block begins here: one at `place`, or none.
@@ -185,18 +173,8 @@ impl<T> RangeAlloc<T> {
 
     /// Puts a free block on the list of those.
     fn list(&mut self, place: u32) {
-        if place != self.tail {
-            let block = &self.blocks[place as usize];
-            self.free.insert((block.size, block.start, place));
-        }
-    }
-
-    /// Takes a free block off the list of those.
-    fn unlist(&mut self, place: u32) {
-        if place != self.tail {
-            let block = &self.blocks[place as usize];
-            self.free.remove(&(block.size, block.start, place));
-        }
+        let blocks = &self.blocks;
+        self.free.insert(place, |place| blocks[place as usize].size);
     }
 
     /// Makes the block at `first` as large as it and its neighbour `second`, which is no block any more.
@@ -204,9 +182,8 @@ impl<T> RangeAlloc<T> {
         let Block { size, behind, .. } = self.blocks[second as usize];
         let block = &mut self.blocks[first as usize];
         (block.size, block.behind) = (block.size + size, behind);
-        match behind {
-            NONE => self.tail = first,
-            behind => self.blocks[behind as usize].before = first,
+        if behind != NONE {
+            self.blocks[behind as usize].before = first;
         }
         self.blocks[second as usize].behind = core::mem::replace(&mut self.unused, second);
     }
@@ -233,20 +210,17 @@ impl<T> RangeAlloc<T> {
             unless(block.start == end && block.before == before, "blocks leave a gap or overlap")?;
             let is_free = block.taken.is_none();
             unless(!(was_free && is_free), "two free blocks touch")?;
-            let listed = if is_free {
-                self.free.contains(&(block.size, block.start, at)) != (at == self.tail)
-            } else {
-                self.find(block.start) == Some(BlockId(at))
-            };
+            let listed =
+                self.free.contains(at) == is_free && (is_free || self.find(block.start) == Some(BlockId(at)));
             unless(listed, "a block is not listed as what it is")?;
             (free, taken) = (free + usize::from(is_free), taken + usize::from(!is_free));
             (end, was_free, before, at) = (end + block.size, is_free, at, block.behind);
         }
-        let tail = usize::from(self.is_free(self.tail));
-        unless(before == self.tail && end == self.size, "blocks do not cover the mapping")?;
+        unless(end == self.size, "blocks do not cover the mapping")?;
+        self.free.check(|place| self.blocks[place as usize].size)?;
         let noted = self.by_start.iter().flatten().flat_map(|piece| piece.iter());
         let noted = noted.filter(|&&place| place != NONE).count();
-        unless((free, taken) == (self.free.len() + tail, noted), "something is listed that is no block")
+        unless((free, taken) == (self.free.len(), noted), "something is listed that is no block")
     }
 }
 
@@ -263,7 +237,7 @@ fn split(start: u32) -> Option<(usize, usize)> {
 
 #[cfg(test)]
 mod tests {
-    use super::{BlockId, RangeAlloc};
+    use super::{BlockId, FreeTree, RangeAlloc};
 
     #[test]
     fn best_fit_takes_the_smallest_hole_from_its_start_and_frees_merge() {
@@ -290,11 +264,9 @@ mod tests {
         let table: [(&str, Breaks); 5] = [
             ("gap or overlap", |alloc| alloc.blocks[1].start += 8),
             ("two free blocks touch", |alloc| alloc.blocks[1].taken = None),
-            ("not listed as what it is", |alloc| alloc.free.clear()),
+            ("not listed as what it is", |alloc| alloc.free = FreeTree::new()),
             ("do not cover the mapping", |alloc| alloc.size += 8),
-            ("listed that is no block", |alloc| {
-                alloc.free.insert((8, 9, 9));
-            }),
+            ("listed that is no block", |alloc| alloc.note(56, 9)),
         ];
         for (broken, breaks) in table {
             let mut alloc = RangeAlloc::new(64);

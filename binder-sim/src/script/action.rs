@@ -57,8 +57,8 @@ pub enum Action {
         /// Whether to ask for `PROT_WRITE`.
         writable: bool,
     },
-    /// `munmap`: of the whole mapping.
-    Munmap,
+    /// `munmap`: of the whole mapping; `munmap behind 4096`: of what lies behind so many bytes.
+    Munmap(usize),
     /// `COMMAND; COMMAND; read`: `ioctl(BINDER_WRITE_READ)`. `read` waits, `read now` does not, `read 80`
     /// has room for 80 bytes, `read writable 40` can write 40 bytes of what it has room for, `read consumed 8`
     /// says that it has read 8 bytes already; `nothing` neither writes nor reads.
@@ -175,7 +175,7 @@ impl Action {
             "nothing" => Ok(Action::write([])),
             "open" => Action::parse_open(lexer),
             "mmap" => Ok(Action::Mmap { size: lexer.number("a size")?, writable: lexer.eat("writable") }),
-            "munmap" => Ok(Action::Munmap),
+            "munmap" => lexer.option("behind", 0).map(Action::Munmap),
             "close" => lexer.number("a descriptor").map(Action::Close),
             "dup" => lexer.number("a descriptor").map(Action::Dup),
             "limit" => lexer.number("a limit").map(Action::SetLimit),
@@ -253,7 +253,8 @@ impl fmt::Display for Action {
             Action::Mmap { size, writable } => {
                 write!(f, "mmap {size}{}", if *writable { " writable" } else { "" })
             }
-            Action::Munmap => f.write_str("munmap"),
+            Action::Munmap(0) => f.write_str("munmap"),
+            Action::Munmap(behind) => write!(f, "munmap behind {behind}"),
             Action::WriteRead { write, read } => print_write_read(write, *read, f),
             Action::SetContextMgr => f.write_str("set_context_mgr"),
             Action::SetContextMgrExt(flags) => write!(f, "set_context_mgr_ext {:#x}", flags.0),

@@ -11,7 +11,7 @@ use crate::errno::Errno;
 use crate::error::Error;
 use crate::fd_table::FdRow;
 use crate::protocol::{Ioctl, NodeInfoForRef, ObjectFlags};
-use crate::world::{Caller, MAPPING_BASE, MAPPING_STEP, Pid, World};
+use crate::world::{Caller, MAPPING_BASE, MAPPING_STEP, PAGE, Pid, World};
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec;
@@ -25,6 +25,8 @@ struct Known {
     id: ProcessId,
     /// Where it is mapped; none if it is not, or no longer.
     base: Option<u64>,
+    /// How many bytes are.
+    size: usize,
 }
 
 /// A script under way.
@@ -172,7 +174,7 @@ impl<'a> Run<'a> {
             Action::OpenDevice(device) => {
                 let fd = world.open_device_of(pid, *device)?;
                 opens.opened(fd);
-                known.extend(world.open_at_fd(pid, fd).map(|id| Known { id, base: None }));
+                known.extend(world.open_at_fd(pid, fd).map(|id| Known { id, base: None, size: 0 }));
                 return Ok(Seen::new(format!("fd {fd}")));
             }
             Action::Open(kind, name) => {
@@ -225,13 +227,19 @@ impl<'a> Run<'a> {
         };
         let (opens, known) = &mut self.opens[step.actor];
         let place = opens.place(step.device);
-        if let (Action::Munmap, Some(place)) = (&step.action, place) {
-            if !opens.get(place).is_some_and(|open| open.mapped) {
+        if let (&Action::Munmap(behind), Some(place)) = (&step.action, place) {
+            let is_mapped = opens.get(place).is_some_and(|open| open.mapped);
+            if !is_mapped || behind >= known[place].size || !behind.is_multiple_of(PAGE) {
                 return Ok(Seen::new(Errno::EINVAL.to_string()));
             }
-            self.world.munmap_open(pid, known[place].id);
-            known[place].base = None;
-            opens.set_mapped(place, false);
+            if behind == 0 {
+                self.world.munmap_open(pid, known[place].id);
+                known[place].base = None;
+                opens.set_mapped(place, false);
+            } else {
+                self.world.munmap_part(known[place].id);
+            }
+            known[place].size = behind;
             return Ok(Seen::new("ok"));
         }
         // The number of an open of somebody else's, which came in a message, is as good as one's own.
@@ -253,6 +261,7 @@ impl<'a> Run<'a> {
                 if let Some(place) = place {
                     opens.set_mapped(place, true);
                     known[place].base = Some(MAPPING_BASE + before * MAPPING_STEP);
+                    known[place].size = size.next_multiple_of(PAGE);
                 }
                 Ok(Seen::new("ok"))
             }

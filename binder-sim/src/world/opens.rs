@@ -14,7 +14,7 @@ pub(crate) const MAPPING_BASE: u64 = 0x7000_0000;
 pub(crate) const MAPPING_STEP: u64 = 0x0100_0000;
 
 /// The bytes of a page.
-const PAGE: usize = 4096;
+pub(crate) const PAGE: usize = 4096;
 
 impl<T> World<T> {
     /// `open("/dev/binder")`: takes a number, like any open file.
@@ -99,6 +99,12 @@ impl<T> World<T> {
             self.unmapped(file);
             self.run_eagerly();
         }
+    }
+
+    /// `munmap` of a part of an open's mapping: what is left of it holds the file, and to the driver all of it is
+    /// gone (`binder_vma_close`).
+    pub fn munmap_part(&mut self, open: ProcessId) {
+        self.handle(Input::Munmap(open));
     }
 
     /// The mapping of an open is gone, and with it perhaps the open.

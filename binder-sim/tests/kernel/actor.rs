@@ -270,9 +270,15 @@ impl Thread {
     /// A call of the device.
     fn call(&mut self, step: &Step, number: u32) -> Result<Reply, Errno> {
         let (place, fd) = self.open(step)?;
-        if let (Action::Munmap, Some(place)) = (&step.action, place) {
-            let mapping = self.shared().opens[place].mapping.take();
-            return Ok(done(mapping.map(drop).ok_or(Errno::EINVAL)));
+        if let (&Action::Munmap(behind), Some(place)) = (&step.action, place) {
+            let mut shared = self.shared();
+            let mapping = &mut shared.opens[place].mapping;
+            let unmap = |whole: &mut Option<Mapping>| whole.take().map(drop).ok_or(Errno::EINVAL);
+            let shrink = |part: &mut Mapping| part.shrink(behind);
+            return Ok(done(match behind {
+                0 => unmap(mapping),
+                _ => mapping.as_mut().ok_or(Errno::EINVAL).and_then(shrink),
+            }));
         }
         if fd < 0 {
             return Err(Errno::EBADF);
@@ -313,7 +319,7 @@ impl Thread {
                 let result = unsafe { libc::ioctl(fd, (*number).into(), unused.as_mut_ptr()) };
                 Ok(done(Errno::result(result).map(drop)))
             }
-            Action::Munmap => Err(Errno::EINVAL),
+            Action::Munmap(_) => Err(Errno::EINVAL),
             action => ioctl(&client, action, number).map_err(errno),
         }
     }

@@ -6,6 +6,7 @@
 
 mod devices;
 mod payload;
+mod rare;
 mod read;
 
 use binder_sim::script::Script;
@@ -77,7 +78,7 @@ impl Generator {
             let uid = self.maybe(15, " uid 1000");
             let kind = self.pick(&["pipe", "memfd"]);
             text += &format!("actor {name}{uid} limit 40 files 4 {name}-4, 5 {kind} {name}-5, 6 {name}-6\n");
-            let size = self.pick(&["4096", "8192", "131072"]);
+            let size = self.pick(&["4096", "8192", "131072", "5000"]);
             steps.push(format!("{name}: open binder"));
             if self.chance(97) {
                 steps.push(format!("{name}: mmap {size}"));
@@ -144,9 +145,11 @@ impl Generator {
         if self.has_devices && self.chance(40) {
             return self.hand_over();
         }
-        match self.below(20) {
+        match self.below(22) {
             0..5 => self.call(),
             5..8 => self.one_way(),
+            20 => self.holes(),
+            21 => self.succession(),
             8 => self.nested(),
             9 | 10 => self.references(),
             11 | 12 => self.death(),
@@ -375,7 +378,7 @@ impl Generator {
         }
         match self.below(4) {
             0 | 1 => vec![format!("{actor}: exit")],
-            2 => vec![format!("{actor}.2: munmap")],
+            2 => vec![format!("{actor}.2: {}", self.pick(&["munmap", "munmap behind 4096"]))],
             _ => vec![format!("{actor}.2: close 3"), format!("{actor}.2: munmap")],
         }
     }
