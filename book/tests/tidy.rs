@@ -23,6 +23,7 @@ const UNSAFE_FILES: &[(&str, &str)] = &[
     ("binder-sim/src/client/mapping.rs", "mmap(2) of the device, and where it ends"),
     ("binder-sim/tests/kernel/actor.rs", "numbers that a script opens and closes as it likes"),
     ("binder-sim/tests/kernel/arena.rs", "memory that ends where a script says"),
+    ("binder-sim/tests/kernel/signal.rs", "a handler of a signal, and tgkill(2), which no crate wraps"),
     ("binder-sim/tests/kernel/main.rs", "fork(2) of a program with one thread"),
     ("benches/src/peers/shared_memory.rs", "a peer whose memory is reached through a raw pointer"),
     ("book/examples/inspect.rs", "a private mapping, to show what is said of one"),

@@ -5,6 +5,7 @@
 use crate::arena::Guarded;
 use crate::ioctl::ioctl;
 use crate::reply::{Descriptor, Exchange, Hello, Order, Reply, receive, send};
+use crate::signal::hear_signals;
 use binder_sim::client::{Client, Mapping, WriteRead};
 use binder_sim::driver::Read;
 use binder_sim::protocol::Return;
@@ -15,7 +16,6 @@ use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl, open};
 use nix::libc;
 use nix::sched::{CpuSet, sched_setaffinity};
 use nix::sys::resource::{Resource, setrlimit};
-use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
 use nix::sys::stat::{Mode, SFlag, fstat, major};
 use nix::unistd::{Pid, Uid, Whence, close, gettid, lseek, setresuid};
 use std::borrow::Cow;
@@ -123,21 +123,6 @@ pub(crate) fn play(given: Given) -> ! {
     // The stage kills an actor that waits in a call; the others end with their streams.
     threads.into_iter().for_each(|thread| drop(thread.join()));
     std::process::exit(0);
-}
-
-/// A signal for a thread: a call in which it waits comes back.
-pub(crate) fn interrupt(pid: Pid, tid: i32) {
-    // SAFETY: the call takes three numbers, and touches no memory of ours.
-    let sent = unsafe { libc::syscall(libc::SYS_tgkill, pid.as_raw(), tid, libc::SIGUSR1) };
-    Errno::result(sent).expect("a thread of our child's");
-}
-
-/// What is done about a signal: nothing, and the call that it ends is not begun again (no `SA_RESTART`).
-fn hear_signals() {
-    extern "C" fn nothing(_: libc::c_int) {}
-    let action = SigAction::new(SigHandler::Handler(nothing), SaFlags::empty(), SigSet::empty());
-    // SAFETY: the handler does nothing, which may be done at any time.
-    unsafe { sigaction(Signal::SIGUSR1, &action) }.expect("a signal that can be handled");
 }
 
 /// Has all actors share one processor, on which a woken thread does not push the running one aside: what a

@@ -23,6 +23,7 @@ mod ioctl;
 mod random;
 mod reply;
 mod settle;
+mod signal;
 mod stage;
 
 use nix::unistd::ForkResult;

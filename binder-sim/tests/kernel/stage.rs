@@ -3,10 +3,11 @@
 
 mod release;
 
-use crate::actor::{Given, interrupt, play};
+use crate::actor::{Given, play};
 use crate::files::{File, is_held, make_files, named};
 use crate::reply::{Exchange, Hello, Order, Reply, receive, send};
 use crate::settle::{Watched, count_opens};
+use crate::signal::interrupt;
 use binder_sim::driver::Read;
 use binder_sim::protocol::{Answer, FrozenInfo, Return};
 use binder_sim::script::{Action, Names, Script, Seen, Step, Symbols};
