@@ -280,6 +280,7 @@ fn empty(group: &Path) -> Result<()> {
             // It may have ended by itself.
             let _ = kill_process(pid, Signal::KILL);
         }
+        // They stand in the list until they have ended; nothing tells of that but the list.
         thread::sleep(Duration::from_millis(1));
     }
 }
