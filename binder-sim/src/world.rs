@@ -96,6 +96,8 @@ pub struct World<T = ()> {
     ledger: Vec<Watch<T>>,
     /// What closes have left to do is done at once.
     is_eager: bool,
+    /// A release waits, and others run meanwhile.
+    is_pausing: bool,
     /// A device has been sent to somebody: its last reference may go with a message.
     devices_travel: bool,
     /// What happened, if it is being written down.
@@ -122,6 +124,7 @@ impl<T> World<T> {
             closing: Vec::new(),
             ledger: Vec::new(),
             is_eager: true,
+            is_pausing: false,
             devices_travel: false,
             trace: None,
         }

@@ -92,7 +92,8 @@ pub enum Input<F> {
     /// The last number of an open was closed, which is also what an exit or a kill comes to: it will be taken
     /// apart, at [`Input::RunDeferred`].
     Close(ProcessId),
-    /// The kernel's own thread does what closes have left to do, for one open.
+    /// The kernel's own thread does what closes have left to do, for one open. It can stop half way
+    /// ([`Driver::is_pausing`](super::Driver::is_pausing)), and goes on with the next one of these.
     RunDeferred,
 }
 

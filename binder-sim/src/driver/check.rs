@@ -57,13 +57,15 @@ impl<F: fmt::Debug> Driver<F> {
         let mut reached = BTreeSet::new();
         for (id, process) in self.processes.iter() {
             self.check_process(id, process, &sums)?;
-            self.check_notices(process)?;
-            self.reach(process, &mut reached);
+            self.check_notices(id, process)?;
+            self.reach(id, process, &mut reached);
         }
+        reached.extend(self.paused.and_then(|paused| paused.served));
         require(reached.len() == self.transactions.len(), || {
             format!("{} transactions, {} can be reached", self.transactions.len(), reached.len())
         })?;
-        let threads: usize = self.processes.iter().map(|(_, process)| process.threads.len()).sum();
+        let threads: usize =
+            self.processes.iter().map(|(id, process)| self.threads_of(id, process).count()).sum();
         require(threads == self.threads.len(), || {
             format!("{} threads, {threads} belong to a process", self.threads.len())
         })?;
@@ -125,6 +127,12 @@ impl<F: fmt::Debug> Driver<F> {
         sums
     }
 
+    /// The threads of an open, also the one at which its release waits.
+    fn threads_of<'a>(&'a self, id: ProcessId, process: &'a Process) -> impl Iterator<Item = &'a Thread<F>> {
+        let paused = self.paused.as_ref().filter(|paused| paused.process == id);
+        process.threads.values().chain(paused.map(|paused| &paused.thread)).map(|&key| &self.threads[key])
+    }
+
     /// A node's counts are those of the handles and buffers there are.
     fn check_node(&self, id: NodeId, node: &Node, sums: &Sums) -> Result<(), Broken> {
         let (all, strong) = sums.handles.get(&id).copied().unwrap_or_default();
@@ -149,6 +157,10 @@ impl<F: fmt::Debug> Driver<F> {
         require(self.processes[owner].nodes.get(&node.ptr) == Some(&id), || {
             format!("node {:#x}: its owner does not know it", node.ptr)
         })?;
+        if self.processes[owner].is_dead {
+            // Of a manager that is being taken apart nobody knows any more that it was one.
+            return Ok(());
+        }
         let (strong, weak) = sums.counts.get(&id).copied().unwrap_or_default();
         let (strong, weak) = (strong + u32::from(node.pending_strong), weak + u32::from(node.pending_weak));
         require((node.local_strong, node.local_weak) == (strong, weak), || {
@@ -158,7 +170,7 @@ impl<F: fmt::Debug> Driver<F> {
 
     /// A process's mapping, buffers, waiting threads and outstanding transactions.
     fn check_process(&self, id: ProcessId, process: &Process, sums: &Sums) -> Result<(), Broken> {
-        let threads = || process.threads.values().map(|&key| &self.threads[key]);
+        let threads = || self.threads_of(id, process);
         let is_held = |thread: &Thread<F>| thread.call.as_ref().is_some_and(|call| call.is_held());
         require(!threads().any(is_held) || !self.outputs.is_empty(), || {
             format!("pid {}: a thread is held and nobody was asked for numbers", process.pid)
@@ -189,9 +201,9 @@ impl<F: fmt::Debug> Driver<F> {
     }
 
     /// The notices that a process asked for are those that the driver keeps for it.
-    fn check_notices(&self, process: &Process) -> Result<(), Broken> {
+    fn check_notices(&self, id: ProcessId, process: &Process) -> Result<(), Broken> {
         let lists = || {
-            let threads = process.threads.values().map(|&key| &self.threads[key].todo);
+            let threads = self.threads_of(id, process).map(|thread| &thread.todo);
             threads.chain([&process.todo, &process.delivered_death, &process.delivered_freeze])
         };
         let listed = |work: Work| lists().filter(|list: &&VecDeque<Work>| list.contains(&work)).count();
@@ -214,14 +226,14 @@ impl<F: fmt::Debug> Driver<F> {
     }
 
     /// Adds every transaction that somebody of `process` will read, serves or waits for.
-    fn reach(&self, process: &Process, reached: &mut BTreeSet<TransactionId>) {
+    fn reach(&self, id: ProcessId, process: &Process, reached: &mut BTreeSet<TransactionId>) {
         let mut open: Vec<TransactionId> = Vec::new();
         let queued = |work: &Work| match work {
             Work::Transaction(id) => Some(*id),
             _ => None,
         };
         open.extend(process.todo.iter().filter_map(queued));
-        for thread in process.threads.values().map(|&key| &self.threads[key]) {
+        for thread in self.threads_of(id, process) {
             open.extend(thread.todo.iter().filter_map(queued).chain(thread.stack));
             if let Some(Hold::Delivering(id)) = thread.call.as_ref().map(|call| &call.hold) {
                 open.push(*id);

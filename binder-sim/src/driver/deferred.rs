@@ -23,7 +23,12 @@ pub(crate) struct Deferred {
 impl<F: core::fmt::Debug> Driver<F> {
     /// How many opens have something to be done later.
     pub fn deferred(&self) -> usize {
-        self.deferred.len()
+        self.deferred.len() + usize::from(self.is_pausing())
+    }
+
+    /// Whether the kernel's thread waits in the middle of a release: whoever has been woken runs meanwhile.
+    pub fn is_pausing(&self) -> bool {
+        self.paused.is_some()
     }
 
     /// Whether a thread is inside a call of this open: a call keeps its open.
@@ -51,14 +56,17 @@ impl<F: core::fmt::Debug> Driver<F> {
         }
     }
 
-    /// Does what is due to one open.
+    /// Does what is due to one open, or goes on with it.
     pub(crate) fn run_deferred(&mut self) {
+        if let Some(paused) = self.paused.take() {
+            return self.resume_release(paused);
+        }
         let Some(Deferred { process, flush, release }) = self.deferred.pop() else { return };
         if flush {
             self.flush(process);
         }
         if release {
-            self.release_process(process);
+            self.begin_release(process);
         }
     }
 }

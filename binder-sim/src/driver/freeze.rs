@@ -24,8 +24,8 @@ pub(crate) struct Freezer {
 impl<F: core::fmt::Debug> Driver<F> {
     /// The opens of the process `pid` on all devices, the oldest first.
     fn opens_of(&self, pid: u32) -> Vec<ProcessId> {
-        let mut opens: Vec<(u64, ProcessId)> =
-            self.processes.iter().filter(|(_, p)| p.pid == pid).map(|(id, p)| (p.opened, id)).collect();
+        let of_pid = self.processes.iter().filter(|(_, process)| process.pid == pid && !process.is_dead);
+        let mut opens: Vec<(u64, ProcessId)> = of_pid.map(|(id, process)| (process.opened, id)).collect();
         opens.sort_unstable();
         opens.into_iter().map(|(_, id)| id).collect()
     }

@@ -119,6 +119,10 @@ impl<F: core::fmt::Debug> Driver<F> {
             // The kernel looks after each node whether it is the last that holds it.
             self.nodes[node].tmp += 1;
             self.put_node(node);
+            if self.processes[owner].is_dead {
+                // So it is in the kernel: an open that is being taken apart tells of one node.
+                break;
+            }
         }
     }
 

@@ -29,6 +29,7 @@ mod profile;
 mod range_alloc;
 mod read;
 mod reference;
+mod release;
 mod route;
 mod scatter;
 mod security;
@@ -61,6 +62,7 @@ use deferred::Deferred;
 use freeze_notice::{FreezeNotice, NoticeId};
 use node::{Node, NodeId};
 use process::Process;
+use release::Paused;
 use slab::Slab;
 use thread::{Thread, ThreadKey};
 use transaction::{Transaction, TransactionId};
@@ -103,6 +105,8 @@ pub struct Driver<F> {
     freeze_notices: Slab<NoticeId, FreezeNotice>,
     /// What closes have left to do.
     deferred: Vec<Deferred>,
+    /// The one of them that is half done.
+    paused: Option<Paused>,
     /// What has not been polled.
     outputs: VecDeque<Output<F>>,
     /// The number of the last transaction, node or handle.
@@ -128,6 +132,7 @@ impl<F: core::fmt::Debug> Driver<F> {
             deaths: Slab::new(),
             freeze_notices: Slab::new(),
             deferred: Vec::new(),
+            paused: None,
             outputs: VecDeque::new(),
             last_id: 0,
             opened: 0,

@@ -9,7 +9,7 @@ use super::reference::References;
 use super::security::Credentials;
 use super::slab::key;
 use super::thread::ThreadKey;
-use super::work::{List, Work};
+use super::work::Work;
 use crate::errno::Errno;
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::string::String;
@@ -78,6 +78,8 @@ pub(crate) struct Process {
     pub(crate) outstanding: u32,
     /// The last number of the open is closed; the driver has not tidied up yet.
     pub(crate) is_closed: bool,
+    /// Its release has begun: nobody finds it by its pid any more.
+    pub(crate) is_dead: bool,
 }
 
 impl Process {
@@ -108,6 +110,7 @@ impl Process {
             async_recv: false,
             outstanding: 0,
             is_closed: false,
+            is_dead: false,
         }
     }
 }
@@ -150,33 +153,6 @@ impl<F: core::fmt::Debug> Driver<F> {
         }
     }
 
-    /// `binder_deferred_release`: everything that a closed open has goes, and everybody who waits for it is told.
-    pub(crate) fn release_process(&mut self, id: ProcessId) {
-        let Some(process) = self.processes.get_mut(id) else { return };
-        (process.is_frozen, process.sync_recv, process.async_recv) = (false, false, false);
-        let context = &mut self.contexts[process.device as usize];
-        if context.manager.is_some_and(|node| self.nodes[node].owner == Some(id)) {
-            context.manager = None;
-        }
-        while let Some((_, &key)) = self.processes[id].threads.first_key_value() {
-            self.release_thread(key);
-        }
-        while let Some((_, node)) = self.processes[id].nodes.pop_first() {
-            self.release_node(node);
-        }
-        while let Some(handle) = self.processes[id].refs.first() {
-            self.remove_ref(id, handle);
-        }
-        for list in [List::Process(id), List::DeliveredDeath(id), List::DeliveredFreeze(id)] {
-            self.release_work(list);
-        }
-        // The mapping goes with the process; what its buffers held was counted on things that went above,
-        // or is counted on nodes that outlive it only through other processes' handles.
-        self.processes.remove(id);
-        // Whoever waits to freeze it is not woken: nobody is woken for an open that is not frozen any more, so
-        // he sleeps until his time is up.
-    }
-
     /// The process `pid` has ended; its opens stay for as long as anybody has them.
     pub(crate) fn exited(&mut self, pid: u32) {
         for process in self.processes.values_mut().filter(|process| process.pid == pid) {
@@ -188,9 +164,8 @@ impl<F: core::fmt::Debug> Driver<F> {
     /// next read of each has to come back.
     pub fn opens(&self) -> impl Iterator<Item = (u32, Vec<(u32, bool)>)> {
         let thread = |(&tid, &key): (&u32, &ThreadKey)| (tid, self.threads[key].need_return);
-        self.processes
-            .iter()
-            .map(move |(_, process)| (process.pid, process.threads.iter().map(thread).collect()))
+        let listed = self.processes.iter().filter(|(_, process)| !process.is_dead);
+        listed.map(move |(_, process)| (process.pid, process.threads.iter().map(thread).collect()))
     }
 
     /// The name behind an open.

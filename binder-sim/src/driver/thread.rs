@@ -4,7 +4,7 @@ use super::freeze::Freezer;
 use super::process::ProcessId;
 use super::slab::key;
 use super::transaction::{Building, Refused, TransactionId};
-use super::work::{List, Work};
+use super::work::Work;
 use super::{Driver, Output};
 use crate::errno::Errno;
 use crate::protocol::{Command, ExtendedError, Refusal, Return};
@@ -27,7 +27,7 @@ pub struct ThreadId {
     pub tid: u32,
 }
 
-/// What a thread said of itself with the looper commands; noted, as the kernel does, not enforced.
+/// What a thread said of itself with the looper commands, noted, as the kernel does, not enforced; and by polling.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Looper {
     /// `BC_ENTER_LOOPER`.
@@ -38,6 +38,8 @@ pub(crate) struct Looper {
     pub(crate) exited: bool,
     /// Both, or registered without having been asked for.
     pub(crate) invalid: bool,
+    /// It has called `poll`, and somebody may still look at what it sleeps on.
+    pub(crate) polled: bool,
 }
 
 impl Looper {
@@ -261,6 +263,7 @@ impl<F: core::fmt::Debug> Driver<F> {
 
     /// `poll`: whether a read would find something. A completion that waits for its reply is nothing.
     pub(crate) fn poll_thread(&mut self, key: ThreadKey) -> bool {
+        self.threads[key].looper.polled = true;
         let (thread, process) = (&self.threads[key], &self.processes[self.process_of(key)]);
         thread.process_todo || thread.need_return || (thread.is_available() && !process.todo.is_empty())
     }
@@ -276,43 +279,6 @@ impl<F: core::fmt::Debug> Driver<F> {
                 self.wake(key);
             }
         }
-    }
-
-    /// `binder_thread_release`: the calls that it makes lose their caller, the one it serves comes to nothing.
-    pub(crate) fn release_thread(&mut self, key: ThreadKey) {
-        self.drop_call(key);
-        let ThreadId { process, tid } = self.threads[key].id;
-        self.processes[process].threads.remove(&tid);
-        let stack = self.threads[key].stack;
-        let served = stack.filter(|&top| self.transactions[top].to_thread == Some(key));
-        let mut next = stack;
-        while let Some(transaction) = next {
-            next = self.detach(key, transaction);
-        }
-        if let Some(served) = served {
-            self.send_failed_reply(served, Refusal::DeadReply);
-        }
-        self.release_work(List::Thread(key));
-        self.threads.remove(key);
-    }
-
-    /// Takes the thread out of a transaction on its stack; says which is next on the stack.
-    fn detach(&mut self, key: ThreadKey, id: TransactionId) -> Option<TransactionId> {
-        let transaction = &mut self.transactions[id];
-        if transaction.to_thread != Some(key) {
-            transaction.from = None;
-            return transaction.from_parent;
-        }
-        transaction.to_thread = None;
-        let (to, buffer, next) = (transaction.to.take(), transaction.buffer.take(), transaction.to_parent);
-        // One less to be answered; whoever waits for that to freeze the process is not woken, as for other ends.
-        if let Some(process) = to.and_then(|process| self.processes.get_mut(process)) {
-            process.outstanding = process.outstanding.saturating_sub(1);
-        }
-        if let Some(buffer) = to.zip(buffer).and_then(|(process, buffer)| self.buffer_mut(process, buffer)) {
-            buffer.transaction = None;
-        }
-        next
     }
 
     /// The ioctl that the thread is inside never returns: the thread is gone.

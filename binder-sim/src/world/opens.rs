@@ -126,7 +126,8 @@ impl<T> World<T> {
         self.driver.deferred()
     }
 
-    /// Does what a close has left to do, for one open.
+    /// Does what a close has left to do, for one open. Where one of its threads has polled, the kernel waits in the
+    /// middle; then whoever was woken can run ([`run`](World::run)) before the next call goes on with it.
     pub fn run_deferred(&mut self) {
         self.handle(Input::RunDeferred);
         self.note_lost_devices();
@@ -144,10 +145,16 @@ impl<T> World<T> {
         self.note_lost_device(open);
     }
 
-    /// Does what closes have left to do, unless it is to be done later.
+    /// Does what closes have left to do, unless it is to be done later. While a release waits, whoever was woken
+    /// runs; what that closes is done when the release is over.
     pub(super) fn run_eagerly(&mut self) {
-        while self.is_eager && self.driver.deferred() > 0 {
+        while self.is_eager && !self.is_pausing && self.driver.deferred() > 0 {
             self.run_deferred();
+            if self.driver.is_pausing() {
+                self.is_pausing = true;
+                self.run();
+                self.is_pausing = false;
+            }
         }
     }
 
