@@ -10,6 +10,7 @@ mod late;
 mod observed;
 mod opens;
 mod random;
+mod release;
 mod rules;
 mod security;
 mod senseless;
