@@ -17,8 +17,8 @@ const NAMES: [&str; 4] = ["ann", "bob", "cid", "dot"];
 /// Makes one script.
 pub(crate) fn generate(seed: u64) -> Script {
     let state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
-    let mut generator =
-        Generator { state, actors: 2, has_devices: seed.is_multiple_of(4), has_faults: seed % 4 == 1 };
+    let (has_devices, has_faults, has_polls) = (seed.is_multiple_of(4), seed % 4 == 1, seed % 4 == 2);
+    let mut generator = Generator { state, actors: 2, has_devices, has_faults, has_polls };
     for _ in 0..4 {
         generator.next();
     }
@@ -38,6 +38,8 @@ struct Generator {
     has_devices: bool,
     /// Whether memory for what is read ends early, or is said to have been used already.
     has_faults: bool,
+    /// Whether threads poll, so that a release waits at them, and processes end while they serve.
+    has_polls: bool,
 }
 
 impl Generator {
@@ -97,6 +99,9 @@ impl Generator {
             for thread in ["", ".1"] {
                 let looper = self.pick(&["nothing", "nothing", "enter_looper", "register_looper"]);
                 steps.push(format!("{name}{thread}: {looper}"));
+                if self.has_polls && self.chance(40) {
+                    steps.push(format!("{name}{thread}: poll"));
+                }
             }
         }
         if self.has_devices {
@@ -144,6 +149,9 @@ impl Generator {
     fn episode(&mut self) -> Vec<String> {
         if self.has_devices && self.chance(40) {
             return self.hand_over();
+        }
+        if self.has_polls && self.chance(25) {
+            return self.abandon();
         }
         match self.below(22) {
             0..5 => self.call(),

@@ -31,4 +31,26 @@ impl Generator {
             format!("{next}: read now"),
         ]
     }
+
+    /// Somebody ends who has read calls, with nodes in them, and has not answered.
+    pub(super) fn abandon(&mut self) -> Vec<String> {
+        let server = self.actor();
+        let mut steps = Vec::new();
+        for _ in 0..1 + self.below(3) {
+            let (caller, thread) = (self.thread(), self.pick(&["", "", ".1", ".2"]));
+            let (target, node) = (self.handle(), self.node());
+            steps.push(format!("{caller}: transaction {target} {{binder {node} flags 0x100}}; read"));
+            steps.push(format!("{server}{thread}: enter_looper; read now"));
+            if self.chance(30) {
+                steps.push(format!("{server}{thread}: acquire 1"));
+            }
+            if self.chance(30) {
+                steps.push(format!("{server}{thread}: poll"));
+            }
+        }
+        steps.push(format!("{server}: exit"));
+        let other = self.thread();
+        steps.push(format!("{other}: increfs_done 0x10; acquire_done 0x10; read now"));
+        steps
+    }
 }
