@@ -86,9 +86,15 @@ impl Run<'_> {
         (line, written): (usize, Written),
     ) -> Result<Seen, Error> {
         let base = self.base(actor, place);
-        match self.world.write_read_by(caller, commands, read)? {
-            Some(result) => Ok(self.saw((actor, base), line, written, result)),
-            None => self.wait((actor, place), caller, line, written),
+        match (self.world.write_read_by(caller, commands, read), written.taken) {
+            (Ok(Some(result)), _) => Ok(self.saw((actor, base), line, written, result)),
+            (Ok(None), _) => self.wait((actor, place), caller, line, written),
+            // What was written was a call of its own, which has been made.
+            (Err(error), Some(taken)) => {
+                let errno = Some(error.errno().to_string());
+                Ok(Seen::write_read(errno, taken, written.size, &[], &self.names(actor, base)))
+            }
+            (Err(error), None) => Err(error),
         }
     }
 
