@@ -62,8 +62,6 @@ pub(crate) struct Open {
     pub(crate) actor: String,
     /// How many threads have used it.
     pub(crate) threads: usize,
-    /// How many of them have to return from their next read.
-    pub(crate) told: usize,
 }
 
 /// How many opens the driver has: it forgets one when its release, which comes later than the last close,
@@ -75,23 +73,38 @@ pub(crate) fn count_opens() -> usize {
 }
 
 /// The opens of these processes, in order.
+///
+/// From `stats`, since a look at `state` leaves traces: it counts on each node and takes that back, and a node
+/// whose handles are gone is then listed to its owner again, who polls and is told to read.
 pub(crate) fn opens(pids: &[(u32, String)]) -> Vec<Open> {
     let mut opens: Vec<Open> = Vec::new();
-    // Whether the lines are of one of them.
-    let mut is_ours = false;
-    for line in debugfs("state").lines() {
+    let mut actor = None;
+    for line in debugfs("stats").lines() {
         if let Some(pid) = line.strip_prefix("proc ") {
-            let actor = pids.iter().find(|(known, _)| pid.parse() == Ok(*known));
-            is_ours = actor.is_some();
-            opens.extend(actor.map(|(_, name)| Open { actor: name.clone(), threads: 0, told: 0 }));
+            actor = pids.iter().find(|(known, _)| pid.parse() == Ok(*known)).map(|(_, name)| name);
         }
-        if let (true, true, Some(open)) = (is_ours, line.starts_with("  thread "), opens.last_mut()) {
-            open.threads += 1;
-            open.told += usize::from(line.contains("need_return 1"));
+        if let (Some(name), Some(threads)) = (actor, line.strip_prefix("  threads: ")) {
+            opens.push(Open { actor: name.clone(), threads: threads.parse().unwrap_or(0) });
         }
     }
     opens.sort();
     opens
+}
+
+/// How many threads of the opens of a process have to return from their next read.
+///
+/// That is said only where a look leaves traces ([`opens`]), so it is asked of one process, when it matters.
+pub(crate) fn told(pid: u32) -> usize {
+    // The file goes with the first open of the process; there may be others.
+    let text = fs::read_to_string(format!("{DEBUGFS}/proc/{pid}")).unwrap_or_else(|_| debugfs("state"));
+    let mut is_its = false;
+    let threads = text.lines().filter(|line| {
+        if let Some(listed) = line.strip_prefix("proc ") {
+            is_its = listed.parse() == Ok(pid);
+        }
+        is_its && line.starts_with("  thread ") && line.contains("need_return 1")
+    });
+    threads.count()
 }
 
 /// What the driver says of itself.

@@ -6,9 +6,11 @@
 
 use super::Stage;
 use crate::guest::world_like;
-use crate::settle::{Open, count_opens, opens};
-use binder_sim::script::{Run, Script};
-use binder_sim::world::World;
+use crate::settle::{Open, count_opens, opens, told};
+use binder_sim::client::Client;
+use binder_sim::driver::Device;
+use binder_sim::script::{Actor, Run, Script, device_name};
+use binder_sim::world::{Pid, World};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
@@ -20,6 +22,8 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 pub(super) struct State {
     /// The opens.
     opens: Vec<Open>,
+    /// How many threads of each actor have to return from their next read: of those that have the device open.
+    told: Vec<(String, usize)>,
     /// How many released ones are still counted: whoever waits to freeze one holds what is left of it.
     lingering: usize,
     /// How many threads of actors wait in a call: a flush that wakes one is to be seen of nothing else.
@@ -30,18 +34,19 @@ pub(super) struct State {
 pub(super) fn expected(script: &Script, kernel: &str) -> Vec<State> {
     let mut all = vec![State::default(); script.steps.len() + 1];
     let look = |number: usize, world: &mut World| {
-        let open = |(pid, threads): (u32, Vec<(u32, bool)>)| {
-            // The actors are the first processes of the world.
-            let actor = script
-                .actors
-                .iter()
-                .position(|actor| world.pid(&actor.name).is_some_and(|p| p.raw() == pid))?;
-            let told = threads.iter().filter(|(_, told)| *told).count();
-            Some(Open { actor: script.actors[actor].name.clone(), threads: threads.len(), told })
-        };
-        let mut opens: Vec<Open> = world.driver().opens().filter_map(open).collect();
-        opens.sort();
-        all[number - 1] = State { opens, lingering: world.driver().lingering(), waiting: 0 };
+        let state = &mut all[number - 1];
+        *state = State { lingering: world.driver().lingering(), ..State::default() };
+        for Actor { name, .. } in &script.actors {
+            let pid = world.pid(name).map(Pid::raw);
+            let own = world.driver().opens().filter(|(opener, _)| Some(*opener) == pid);
+            let own: Vec<Vec<(u32, bool)>> = own.map(|(_, threads)| threads).collect();
+            if !own.is_empty() {
+                let told = own.iter().flatten().filter(|(_, told)| *told).count();
+                state.told.push((name.clone(), told));
+            }
+            state.opens.extend(own.iter().map(|open| Open { actor: name.clone(), threads: open.len() }));
+        }
+        state.opens.sort();
     };
     // Whoever compares finds out that it panics.
     let seen = catch_unwind(AssertUnwindSafe(|| Run::new(script, world_like(kernel)).play(look)));
@@ -77,12 +82,28 @@ impl Stage<'_> {
 
     /// Waits until the driver has done what a step leaves it to do.
     pub(super) fn await_driver(&mut self) {
+        let Some(expected) = self.expected.get(self.now - 1) else { return };
+        let before = self.now.checked_sub(2).map(|step| self.expected[step].clone()).unwrap_or_default();
+        let is_released = expected.opens != before.opens && expected.lingering > 0;
+        self.await_state(&before);
+        if is_released {
+            // What is held by a freezer is counted all the time, and its release has only begun. The driver
+            // makes one after the other, so that it is over when another one is.
+            drop(Client::open(format!("/dev/{}", device_name(Device::Binder)).as_ref()).expect("a device"));
+            self.await_state(&before);
+        }
+    }
+
+    /// Waits until the driver has what it is to have behind this step, before which it had something else.
+    fn await_state(&mut self, before: &State) {
         let (begin, mut was_done) = (Instant::now(), false);
         loop {
-            let is = opens(&self.pids);
             let Some(expected) = self.expected.get(self.now - 1) else { return };
+            let told = expected.told.iter().filter(|told| !before.told.contains(told));
             let count = expected.opens.len() + expected.lingering;
+            let is = opens(&self.pids);
             let is_done = is == expected.opens
+                && told.into_iter().all(|(name, count)| self.told(name) == *count)
                 && count_opens() == self.before + count
                 && self.waiting() == expected.waiting;
             // Whoever was woken by the last of it has run in between.
@@ -99,5 +120,10 @@ impl Stage<'_> {
             // A thread that is still in a call holds the device open until it is back.
             self.settle();
         }
+    }
+
+    /// How many threads of an actor have to return from their next read.
+    fn told(&self, actor: &str) -> usize {
+        self.pids.iter().filter(|(_, name)| name == actor).map(|(pid, _)| told(*pid)).sum()
     }
 }
