@@ -232,7 +232,7 @@ fn in_a_word(error: &fd_shm::Error) -> String {
         Some(Errno::EAGAIN) => NOTHING.into(),
         Some(errno) => format!("{errno:?}"),
         None if error.is_truncated() => "an error, is_truncated".into(),
-        None if error.is_no_such_descriptor() => NOTHING.into(),
+        None if error.is_not_found() => NOTHING.into(),
         None => error.to_string(),
     }
 }

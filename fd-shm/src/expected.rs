@@ -54,6 +54,7 @@ impl Default for Expected {
 
 impl Expected {
     /// Any region that cannot shrink.
+    #[must_use]
     pub const fn new() -> Self {
         Self { at_least: 1, at_most: usize::MAX, seals: Seals::NONE, writable: false }
     }

@@ -169,6 +169,7 @@ impl FixedFd {
 
     /// The number of bytes, as it was when the descriptor was checked. It is not rounded up to pages.
     #[allow(clippy::len_without_is_empty)] // never empty: an invariant
+    #[must_use]
     pub fn len(&self) -> usize {
         self.len
     }
@@ -193,10 +194,12 @@ impl FixedFd {
     ///
     /// # Errors
     ///
-    /// * [`is_out_of_bounds`](Error::is_out_of_bounds) when a `T` does not fit;
+    /// * [`is_too_small`](Error::is_too_small) when a `T` does not fit;
     /// * EPERM ([`is_sealed`](Error::is_sealed)) when writing is sealed;
-    /// * EACCES when the descriptor is open for reading only;
-    /// * ENOMEM when the address space, or the number of mappings, is exhausted.
+    /// * EACCES ([`is_permission_denied`](Error::is_permission_denied)) when the descriptor is open for
+    ///   reading only;
+    /// * ENOMEM ([`is_limit`](Error::is_limit)) when the address space, or the number of mappings, is
+    ///   exhausted.
     pub fn map<T: Head + ?Sized>(&self) -> Result<Mapping<T>> {
         Mapping::new(self)
     }

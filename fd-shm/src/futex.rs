@@ -35,8 +35,8 @@ use crate::error::{Error, Kind, Meanings, Result};
 /// What the kernel means when it does not find the word. A reference is aligned and mapped, so neither is
 /// known to happen.
 const FUTEX: Meanings = &[
-    (Errno::EINVAL, Kind::BadInput, "the word is not aligned to four bytes"),
-    (Errno::EFAULT, Kind::BadInput, "the word is not mapped"),
+    (Errno::EINVAL, Kind::InvalidInput, "the word is not aligned to four bytes"),
+    (Errno::EFAULT, Kind::InvalidInput, "the word is not mapped"),
 ];
 
 /// Why a wait ended. None of the three says anything about the word: look at it again.

@@ -85,6 +85,7 @@ impl Seals {
     }
 
     /// Whether every seal of `other` is in this set.
+    #[must_use]
     pub const fn contains(self, other: Self) -> bool {
         self.0 & other.0 == other.0
     }

@@ -136,7 +136,7 @@ fn what_was_not_handed_down_is_not_taken() {
         let _own: Vec<File> = (0..20).map(|_| File::open("/dev/null").expect("opened here")).collect();
         let refused = take("FRAMES").expect_err("never");
         assert!(refused.to_string().ends_with(ROWS[row].1), "{refused}");
-        assert!(refused.is_no_such_descriptor(), "{refused}");
+        assert!(refused.is_not_found(), "{refused}");
         let refused = take("NOTHING").expect_err("never");
         assert!(refused.to_string().ends_with("nothing was handed down under this name"), "{refused}");
         return;
@@ -229,7 +229,7 @@ fn what_a_child_has_taken_its_own_children_do_not_get() {
         }
         Some(_) => {
             let refused = take("FRAMES").expect_err("closed on exec");
-            assert!(refused.is_no_such_descriptor(), "{refused}");
+            assert!(refused.is_not_found(), "{refused}");
         }
         None => alone::alone(NAME, || {
             let region = Region::create("heir", 4096).expect("a region");
@@ -246,7 +246,7 @@ fn what_cannot_be_handed_down_is_refused_and_nothing_stays_open() {
         let region = Region::create("heir", 4096).expect("a region");
         for name in ["", "A=B", "A\0B"] {
             let refused = inherit::hand_down(&mut Command::new("true"), name, region.as_fd());
-            assert!(refused.is_err_and(|error| error.is_bad_input()), "{name:?}");
+            assert!(refused.is_err_and(|error| error.is_invalid_input()), "{name:?}");
         }
         // A program that is not there: the failure is reported, not written into the region.
         let mut absent = Command::new("/absent/program");

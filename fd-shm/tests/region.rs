@@ -48,7 +48,7 @@ fn bad_names_and_sizes_are_refused_and_leave_nothing() {
         ];
         for (name, size, text) in rows {
             let refused = Region::create(name, size).expect_err(name);
-            assert_eq!((refused.to_string(), refused.is_bad_input()), (text, true));
+            assert_eq!((refused.to_string(), refused.is_invalid_input()), (text, true));
         }
         let refused = Region::create("vast", usize::MAX).expect_err("beyond 63 bits");
         assert_eq!(refused.raw_os_error(), Some(Errno::EINVAL as i32), "{refused}");

@@ -213,7 +213,7 @@ impl SemaphoreSet {
     ///
     /// # Errors
     ///
-    /// EAGAIN ([`is_would_block`](crate::Error::is_would_block)): the time is over. Else as
+    /// EAGAIN ([`is_timed_out`](crate::Error::is_timed_out)): the time is over. Else as
     /// [`operate`](SemaphoreSet::operate). After EINTR nobody says how much of the time is left.
     pub fn operate_for(&self, operations: &[Operation], timeout: Duration) -> Result<()> {
         self.timed(operations, Some(timeout))

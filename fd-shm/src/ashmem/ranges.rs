@@ -27,6 +27,7 @@ pub struct Unpinned {
 
 impl Unpinned {
     /// How many pages it has.
+    #[must_use]
     pub const fn pages(&self) -> u32 {
         self.end - self.first
     }

@@ -21,12 +21,12 @@ use crate::seals::{self, Seals};
 
 /// What ashmem's answers to pin operations mean here.
 pub(super) const ASHMEM: Meanings = &[
-    (Errno::EINVAL, Kind::BadInput, "offset and length are whole pages of the region, below 4 GiB"),
-    (Errno::EPERM, Kind::Denied, "the driver purges for CAP_SYS_ADMIN alone"),
+    (Errno::EINVAL, Kind::InvalidInput, "offset and length are whole pages of the region, below 4 GiB"),
+    (Errno::EPERM, Kind::PermissionDenied, "the driver purges for CAP_SYS_ADMIN alone"),
 ];
 
 /// What its answer to a mask means.
-const MASK: Meanings = &[(Errno::EINVAL, Kind::BadInput, "a mask only ever loses bits")];
+const MASK: Meanings = &[(Errno::EINVAL, Kind::InvalidInput, "a mask only ever loses bits")];
 
 /// What the kernel means when it duplicates no descriptor.
 const DUPLICATE: Meanings =
@@ -129,7 +129,7 @@ impl Region {
     ///
     /// # Errors
     ///
-    /// * [`is_bad_input`](Error::is_bad_input) when the size is 0, the name is longer than
+    /// * [`is_invalid_input`](Error::is_invalid_input) when the size is 0, the name is longer than
     ///   [`NAME_MAX`](crate::NAME_MAX) bytes (ashmem would cut it at 255), or it has a zero byte;
     /// * EMFILE, ENFILE when descriptors run out; EFBIG when the size is beyond the kernel's limit.
     #[doc(alias = "ashmem_create_region")]
@@ -147,7 +147,7 @@ impl Region {
     #[doc(alias = "ashmem_create_region")]
     pub fn create_purgeable(name: &str, size: usize) -> Result<Self> {
         match Self::create_with(name, size, Pinning::Driver) {
-            Err(refused) if refused.is_no_driver() || refused.is_denied() => {
+            Err(refused) if refused.is_no_driver() || refused.is_permission_denied() => {
                 Self::create_with(name, size, Pinning::Kept)
             }
             made => made,
@@ -162,7 +162,7 @@ impl Region {
     pub fn create_with(name: &str, size: usize, pinning: Pinning) -> Result<Self> {
         let call = || format!("Region::create(\"{}\", {size})", name.escape_default());
         if size == 0 {
-            return Err(Error::refused(call(), Kind::BadInput, "a region of size 0 can never be mapped"));
+            return Err(Error::refused(call(), Kind::InvalidInput, "a region of size 0 can never be mapped"));
         }
         if pinning == Pinning::Driver {
             let device = Device::open()?;
@@ -174,7 +174,7 @@ impl Region {
         let mut keeper = Keeper::Nobody;
         if pinning == Pinning::Kept {
             let Some(layout) = Layout::of_data(size) else {
-                return Err(Error::refused(call(), Kind::BadInput, "no file has so many bytes"));
+                return Err(Error::refused(call(), Kind::InvalidInput, "no file has so many bytes"));
             };
             fchmod(&memfd, KEEPS_PINS | Mode::from_raw_mode(0o666))
                 .map_err(|e| Error::system(call(), e.raw_os_error(), &[]))?;
@@ -272,7 +272,7 @@ impl Region {
     ///
     /// # Errors
     ///
-    /// EINVAL ([`is_bad_input`](Error::is_bad_input)) for what is not in the present mask; EPERM
+    /// EINVAL ([`is_invalid_input`](Error::is_invalid_input)) for what is not in the present mask; EPERM
     /// ([`is_sealed`](Error::is_sealed)) when F_SEAL_SEAL forbids further seals.
     #[doc(alias = "ashmem_set_prot_region")]
     #[doc(alias = "ASharedMemory_setProt")]

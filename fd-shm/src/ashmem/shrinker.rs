@@ -70,11 +70,13 @@ pub struct Purged {
 
 impl Freed {
     /// How many pages were purged, touched or not: what the driver counts.
+    #[must_use]
     pub fn pages(&self) -> usize {
         self.purged.iter().map(|purged| purged.range.pages() as usize).sum()
     }
 
     /// How much memory went back to the system.
+    #[must_use]
     pub fn bytes(&self) -> u64 {
         self.purged.iter().map(|purged| purged.bytes).sum()
     }
@@ -82,6 +84,7 @@ impl Freed {
 
 impl Shrinker {
     /// For no region yet.
+    #[must_use]
     pub const fn new() -> Self {
         Self { regions: Vec::new() }
     }
@@ -90,15 +93,15 @@ impl Shrinker {
     ///
     /// # Errors
     ///
-    /// * [`is_bad_input`](Error::is_bad_input) for a region that does not keep pins in its file: nobody can
-    ///   purge one without pins, and the kernel purges the driver's;
+    /// * [`is_invalid_input`](Error::is_invalid_input) for a region that does not keep pins in its file:
+    ///   nobody can purge one without pins, and the kernel purges the driver's;
     /// * those of [`Region::duplicate`].
     pub fn add(&mut self, region: &Region) -> Result<usize> {
         if region.pinning() != Pinning::Kept {
             let text = "a region whose holders do not keep its pins is not theirs to purge";
             return Err(Error::refused(
                 format!("Shrinker::add({})", region.as_fd().as_raw_fd()),
-                Kind::BadInput,
+                Kind::InvalidInput,
                 text,
             ));
         }
@@ -116,6 +119,7 @@ impl Shrinker {
     }
 
     /// How many pages could be purged now; what a region that refuses has is not counted.
+    #[must_use]
     pub fn purgeable_pages(&self) -> usize {
         self.purgeable().map(|range| range.pages() as usize).sum()
     }

@@ -69,11 +69,8 @@ const DUP: Meanings =
     &[(Errno::EMFILE, Kind::TableFull, "this process's table is full; no child has started")];
 
 /// What the kernel means when the number cannot be taken.
-const TAKE: Meanings = &[(
-    Errno::EBADF,
-    Kind::NoSuchDescriptor,
-    "not open: closed since, or taken by the program that ran before",
-)];
+const TAKE: Meanings =
+    &[(Errno::EBADF, Kind::NotFound, "not open: closed since, or taken by the program that ran before")];
 
 /// The numbers that were taken here: a number is inherited once, by whatever names it is called.
 static TAKEN: Mutex<BTreeSet<RawFd>> = Mutex::new(BTreeSet::new());
@@ -89,13 +86,13 @@ static TAKEN: Mutex<BTreeSet<RawFd>> = Mutex::new(BTreeSet::new());
 ///
 /// # Errors
 ///
-/// [`is_bad_input`](Error::is_bad_input) for a name that no environment variable can have; EMFILE
+/// [`is_invalid_input`](Error::is_invalid_input) for a name that no environment variable can have; EMFILE
 /// ([`is_table_full`](Error::is_table_full)) when *this* process has no number left: the child's table begins
 /// as a copy of ours.
 pub fn hand_down(command: &mut Command, name: &str, descriptor: BorrowedFd<'_>) -> Result<()> {
     let call = || format!("fcntl({}, F_DUPFD_CLOEXEC) for the child's {name:?}", descriptor.as_raw_fd());
     if name.is_empty() || name.contains(['=', '\0']) {
-        return Err(Error::refused(call(), Kind::BadInput, "no environment variable can be called that"));
+        return Err(Error::refused(call(), Kind::InvalidInput, "no environment variable can be called that"));
     }
     let system = |errno: rustix::io::Errno| Error::system(call(), errno.raw_os_error(), DUP);
     let copy = fcntl_dupfd_cloexec(descriptor, FIRST).map_err(system)?;
@@ -136,14 +133,14 @@ pub fn hand_down(command: &mut Command, name: &str, descriptor: BorrowedFd<'_>) 
 ///
 /// # Errors
 ///
-/// [`is_no_such_descriptor`](Error::is_no_such_descriptor) when nothing was handed down under that name, when
+/// [`is_not_found`](Error::is_not_found) when nothing was handed down under that name, when
 /// it was taken already, or when the number stands for something else by now.
 ///
 /// # References
 ///
 /// `std::io`, "I/O Safety"; `OwnedFd::from_raw_fd`, which makes the same demand.
 pub unsafe fn take(name: &str) -> Result<OwnedFd> {
-    let refused = |text| Error::refused(format!("inherit::take({name:?})"), Kind::NoSuchDescriptor, text);
+    let refused = |text| Error::refused(format!("inherit::take({name:?})"), Kind::NotFound, text);
     let note = env::var(name).map_err(|_| refused("nothing was handed down under this name"))?;
     let note = Note::from_text(&note).ok_or_else(|| refused("the variable names no descriptor"))?;
     // A set of numbers stays one, whoever panicked while holding it.

@@ -96,6 +96,11 @@ impl Operation {
         self.index
     }
 
+    /// Whether it says [`no_wait`](Operation::no_wait).
+    pub(super) const fn waits_never(self) -> bool {
+        self.flags & NO_WAIT != 0
+    }
+
     /// What it adds to the value; 0 when it waits for zero.
     #[must_use]
     pub const fn by(self) -> i16 {
