@@ -135,8 +135,8 @@ fn a_message(ours: &Ours, found: &mut dyn FnMut(Theirs) -> Result<()>) -> Result
 }
 
 fn a_dup(ours: &Ours, found: &mut dyn FnMut(Theirs) -> Result<()>) -> Result<()> {
-    let again = ours.region()?.duplicate()?;
-    found(Theirs { task: process::id(), number: Some(again.as_raw_fd()), address: None })
+    let again = ours.region()?.try_clone()?;
+    found(Theirs { task: process::id(), number: Some(again.as_fd().as_raw_fd()), address: None })
 }
 
 fn an_open(ours: &Ours, found: &mut dyn FnMut(Theirs) -> Result<()>) -> Result<()> {

@@ -34,7 +34,7 @@ use crate::seals::Seals;
 /// assert_eq!(message.check(memfd.into())?.len(), 4096);
 /// # Ok::<(), fd_shm::Error>(())
 /// ```
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Expected {
     /// The least number of bytes.
     at_least: usize,

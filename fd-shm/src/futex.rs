@@ -40,7 +40,7 @@ const FUTEX: Meanings = &[
 ];
 
 /// Why a wait ended. None of the three says anything about the word: look at it again.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Wait {
     /// Somebody woke this thread, or a signal did.
     Woken,

@@ -76,7 +76,7 @@ pub struct Memfd {
 /// assert_eq!(closed.seals()?, Seals::SEAL);
 /// # Ok::<(), fd_shm::Error>(())
 /// ```
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct MemfdOptions {
     /// MFD_ALLOW_SEALING: without it the file is born with F_SEAL_SEAL.
     sealable: bool,
@@ -87,7 +87,7 @@ pub struct MemfdOptions {
 }
 
 /// Which of the kernel's pools of huge pages a memory file takes its pages from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum HugePages {
     /// Those of the default size (`Hugepagesize` in `/proc/meminfo`).
     OfDefaultSize,

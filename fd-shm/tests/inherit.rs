@@ -214,7 +214,9 @@ fn no_check_tells_what_was_opened_here_so_taking_needs_a_promise() {
         let told = told(&command);
         let (_, file) = told.split_once(' ').expect("three words");
         let mut guessing = child(NAME, "child");
-        guessing.env("FRAMES", format!("{NUMBER} {file}")).stdin(region.duplicate().expect("dup"));
+        guessing
+            .env("FRAMES", format!("{NUMBER} {file}"))
+            .stdin(OwnedFd::from(region.try_clone().expect("dup")));
         succeeded(&guessing.output().expect("a child"));
     });
 }

@@ -163,7 +163,7 @@ fn parts_are_mapped_with_the_rights_that_are_left() {
     assert!(memory.set_protect(Prot::READ | Prot::WRITE).is_err(), "rights only shrink");
     assert!(memory.map_read_write().is_err_and(|refused| refused.is_sealed()));
     memory.map_read_only().expect("what is left");
-    let received = SharedMemory::from_fd(memory.duplicate().expect("a descriptor")).expect("memory");
+    let received = SharedMemory::from_fd(memory.try_clone().expect("a descriptor").into()).expect("memory");
     drop(memory);
     all.write(0, b"still").expect("a mapping outlives it, with its right");
     assert_eq!(received.size(), 10_000);
@@ -175,7 +175,7 @@ fn parts_are_mapped_with_the_rights_that_are_left() {
 fn the_region_beneath_is_one_like_any_other() {
     let memory = SharedMemory::create("digits", 10).expect("memory");
     memory.map_read_write().expect("mapped").write(0, b"0123456789").expect("inside");
-    let region = Region::from_fd(memory.duplicate().expect("a descriptor")).expect("a region");
+    let region = Region::from_fd(memory.try_clone().expect("a descriptor").into()).expect("a region");
     assert_eq!((region.len(), region.name().expect("a name").to_str()), (10, Some("digits")));
     let mut digits = [0; 10];
     region.map_read_only::<()>().expect("mapped").copy_out(0, &mut digits).expect("inside");

@@ -270,7 +270,6 @@ impl Segment {
     }
 
     /// An owner of this segment, which removes it when dropped.
-    #[must_use = "dropping the owner removes the segment"]
     pub fn remove_on_drop(self) -> OwnedSegment {
         OwnedSegment { segment: self, keep: false }
     }
@@ -299,6 +298,7 @@ impl Eq for Segment {}
 ///
 /// After a `fork` both processes hold one, and the first to drop it removes the segment.
 #[derive(Debug)]
+#[must_use = "dropping the owner removes the segment"]
 pub struct OwnedSegment {
     /// What is removed.
     segment: Segment,

@@ -76,7 +76,7 @@ impl fmt::Display for SemaphoreSetId {
 /// # References
 ///
 /// semget(2), semop(2), semctl(2), sysvipc(7); the kernel's `ipc/sem.c`
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct SemaphoreSet {
     /// What the kernel calls it.
     id: SemaphoreSetId,
@@ -242,7 +242,6 @@ impl SemaphoreSet {
     }
 
     /// An owner of this set, which removes it when dropped.
-    #[must_use = "dropping the owner removes the set"]
     pub fn remove_on_drop(self) -> OwnedSemaphoreSet {
         OwnedSemaphoreSet { set: self, keep: false }
     }
@@ -255,6 +254,7 @@ impl SemaphoreSet {
 ///
 /// After a `fork` both processes hold one, and the first to drop it removes the set.
 #[derive(Debug)]
+#[must_use = "dropping the owner removes the set"]
 pub struct OwnedSemaphoreSet {
     /// What is removed.
     set: SemaphoreSet,

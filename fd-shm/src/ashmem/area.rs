@@ -23,7 +23,7 @@ const NAME_LEN: usize = 256;
 const NO_NAME: &[u8] = b"dev/ashmem";
 
 /// What `ASHMEM_PIN` answers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[must_use = "if it was purged, what the memory held is gone"]
 pub enum Pin {
     /// `ASHMEM_NOT_PURGED`: the memory is as it was left.
@@ -47,7 +47,7 @@ impl From<bool> for Pin {
 }
 
 /// What `ASHMEM_GET_PIN_STATUS` answers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum PinStatus {
     /// `ASHMEM_IS_UNPINNED`: at least one page may be taken, or has been.
     Unpinned = 0,
@@ -57,7 +57,7 @@ pub enum PinStatus {
 
 /// From where `lseek` counts. (`SEEK_DATA` and `SEEK_HOLE` depend on which pages have memory, so they are the
 /// backing file's to answer.)
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Whence {
     /// `SEEK_SET`: the beginning.
     Set,

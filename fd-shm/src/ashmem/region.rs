@@ -1,7 +1,7 @@
 //! An ashmem-style region: a name, a size that is fixed from the start, a descriptor, and pins.
 
 use std::ffi::OsString;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStringExt;
 use std::sync::Mutex;
 
@@ -28,12 +28,8 @@ pub(super) const ASHMEM: Meanings = &[
 /// What its answer to a mask means.
 const MASK: Meanings = &[(Errno::EINVAL, Kind::InvalidInput, "a mask only ever loses bits")];
 
-/// What the kernel means when it duplicates no descriptor.
-const DUPLICATE: Meanings =
-    &[(Errno::EMFILE, Kind::TableFull, "this process has no free descriptor (RLIMIT_NOFILE)")];
-
 /// Who keeps the pins of a region, and so what [`Region::unpin`] does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Pinning {
     /// Nobody, as Android's own memfd regions have it: every call succeeds and changes nothing, and all of
     /// the region is pinned. The file is as long as the region, like any memory file.
@@ -196,16 +192,30 @@ impl Region {
         Ok(FixedFd::new(fd)?.into())
     }
 
-    /// `fcntl(fd, F_DUPFD_CLOEXEC)` - another descriptor of the same open file, to hand over or to keep.
+    /// `fcntl(fd, F_DUPFD_CLOEXEC)` - another descriptor of the same open file, to keep or, as an [`OwnedFd`],
+    /// to hand over. Over pins it is a party of its own, as one in another process would be.
     ///
     /// # Errors
     ///
-    /// EMFILE ([`is_table_full`](Error::is_table_full)) when descriptors run out.
-    pub fn duplicate(&self) -> Result<OwnedFd> {
-        rustix::io::fcntl_dupfd_cloexec(self, 0).map_err(|e| {
-            let call = format!("fcntl({}, F_DUPFD_CLOEXEC)", self.as_fd().as_raw_fd());
-            Error::system(call, e.raw_os_error(), DUPLICATE)
-        })
+    /// Those of [`FixedFd::try_clone`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::fs::File;
+    /// use std::os::fd::OwnedFd;
+    /// use std::sync::atomic::{AtomicU32, Ordering};
+    ///
+    /// let region = fd_shm::Region::create("frames", 4096)?;
+    /// let ours = region.map::<AtomicU32>()?;
+    /// ours.store(7, Ordering::Relaxed);
+    /// assert_eq!(region.try_clone()?.map::<AtomicU32>()?.load(Ordering::Relaxed), 7);
+    /// let file = File::from(OwnedFd::from(region.try_clone()?));
+    /// # assert_eq!(file.metadata().expect("open").len(), 4096);
+    /// # Ok::<(), fd_shm::Error>(())
+    /// ```
+    pub fn try_clone(&self) -> Result<Self> {
+        Ok(self.fd.try_clone()?.into())
     }
 
     /// `readlink(/proc/self/fd/N)` - the name that the region was created with: a label for people, unique to

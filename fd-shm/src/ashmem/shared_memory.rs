@@ -29,7 +29,7 @@ use crate::mapping::{Mapping, ReadMapping};
 /// let ours = memory.map_read_write()?;
 /// memory.set_protect(Prot::READ)?;
 ///
-/// let theirs = SharedMemory::from_fd(memory.duplicate()?)?;
+/// let theirs = SharedMemory::from_fd(memory.try_clone()?.into())?;
 /// assert_eq!(theirs.size(), 5000); // asked of the descriptor
 /// assert!(theirs.map_read_write().is_err());
 /// let theirs = theirs.map_read_only()?;
@@ -74,14 +74,14 @@ impl SharedMemory {
         Ok(Self { region: Region::from_fd(fd)? })
     }
 
-    /// Another descriptor of the same region, to hand over or to keep.
+    /// Another descriptor of the same region, to keep or to hand over.
     ///
     /// # Errors
     ///
-    /// Those of [`Region::duplicate`].
+    /// Those of [`Region::try_clone`].
     #[doc(alias = "ASharedMemory_dupFromJava")]
-    pub fn duplicate(&self) -> Result<OwnedFd> {
-        self.region.duplicate()
+    pub fn try_clone(&self) -> Result<Self> {
+        Ok(Self { region: self.region.try_clone()? })
     }
 
     /// The number of bytes, as asked for.

@@ -49,7 +49,8 @@ pub struct Shrinker {
 }
 
 /// What a shrinker has done.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Freed {
     /// Each range that it purged, in that order.
     pub purged: Vec<Purged>,
@@ -58,7 +59,8 @@ pub struct Freed {
 }
 
 /// One range that was purged.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub struct Purged {
     /// The number of its region: the first that was added is 0.
     pub region: usize,
@@ -95,7 +97,7 @@ impl Shrinker {
     ///
     /// * [`is_invalid_input`](Error::is_invalid_input) for a region that does not keep pins in its file:
     ///   nobody can purge one without pins, and the kernel purges the driver's;
-    /// * those of [`Region::duplicate`].
+    /// * those of [`Region::try_clone`].
     pub fn add(&mut self, region: &Region) -> Result<usize> {
         if region.pinning() != Pinning::Kept {
             let text = "a region whose holders do not keep its pins is not theirs to purge";
@@ -105,7 +107,7 @@ impl Shrinker {
                 text,
             ));
         }
-        self.regions.push(Region::from_fd(region.duplicate()?)?);
+        self.regions.push(region.try_clone()?);
         Ok(self.regions.len() - 1)
     }
 

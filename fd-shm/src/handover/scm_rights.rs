@@ -140,6 +140,7 @@ impl<S: UnixSocket> Push for S {
 
 /// One received message.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct Message {
     /// How many bytes of the buffer were filled.
     pub len: usize,

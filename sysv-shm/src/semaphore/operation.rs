@@ -22,7 +22,7 @@ use libc::{c_short, sembuf};
 /// # References
 ///
 /// semop(2); the kernel's `ipc/sem.c`, `perform_atomic_semop`
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[repr(C)]
 pub struct Operation {
     /// Which semaphore of the set: `sem_num`.
