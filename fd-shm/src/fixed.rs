@@ -172,6 +172,7 @@ impl FixedFd {
     /// # Errors
     ///
     /// EMFILE ([`is_table_full`](Error::is_table_full)) when descriptors run out.
+    #[doc(alias = "dup")]
     pub fn try_clone(&self) -> Result<Self> {
         let fd = rustix::io::fcntl_dupfd_cloexec(self, 0).map_err(|e| {
             let call = format!("fcntl({}, F_DUPFD_CLOEXEC)", self.fd.as_raw_fd());
@@ -219,6 +220,7 @@ impl FixedFd {
     ///   reading only;
     /// * ENOMEM ([`is_limit`](Error::is_limit)) when the address space, or the number of mappings, is
     ///   exhausted.
+    #[doc(alias = "mmap")]
     pub fn map<T: Head + ?Sized>(&self) -> Result<Mapping<T>> {
         Mapping::new(self)
     }

@@ -143,6 +143,7 @@ impl MemfdOptions {
     /// [`NAME_MAX`], or the size of huge pages is no power of two; EMFILE and ENFILE when descriptors run
     /// out; EACCES when `vm.memfd_noexec` forbids an executable file; ENODEV when there are no huge pages of
     /// that size. That there are none *free* is found out by whoever maps the file (ENOMEM).
+    #[doc(alias = "memfd_create")]
     pub fn create(self, name: &str) -> Result<Memfd> {
         check_name(name)?;
         let huge = self.huge_flags(name)?;
@@ -216,6 +217,7 @@ impl Memfd {
     ///
     /// EPERM ([`is_sealed`](Error::is_sealed)) when the size is sealed; EFBIG above the kernel's limit. Above
     /// RLIMIT_FSIZE the kernel also sends SIGXFSZ, which ends a process that does not ignore it.
+    #[doc(alias = "ftruncate")]
     pub fn set_len(&self, len: u64) -> Result<()> {
         rustix::fs::ftruncate(&self.fd, len).map_err(|e| {
             let call = format!("ftruncate({}, {len})", self.fd.as_raw_fd());
@@ -248,6 +250,7 @@ impl Memfd {
     ///
     /// EPERM ([`is_sealed`](Error::is_sealed)) when F_SEAL_SEAL is set; EBUSY for F_SEAL_WRITE while somebody
     /// has a shared writable mapping; EINVAL for a seal that this kernel does not know.
+    #[doc(alias = "F_ADD_SEALS")]
     pub fn add_seals(&self, seals: Seals) -> Result<()> {
         seals::add(&self.fd, seals)
     }

@@ -80,6 +80,7 @@ impl Seals {
     /// assert!(Seals::of(&pipe).is_err_and(|e| e.is_not_a_region()));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
+    #[doc(alias = "F_GET_SEALS")]
     pub fn of(fd: impl AsFd) -> Result<Self> {
         get(fd)
     }

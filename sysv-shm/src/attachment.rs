@@ -55,6 +55,7 @@ use crate::mapped::Mapped;
 /// # References
 ///
 /// shmop(2)
+#[doc(alias = "shmdt")]
 pub struct Attachment<T: Head + ?Sized = ()> {
     /// The memory, with room for a `T`.
     mapped: Mapped<T>,

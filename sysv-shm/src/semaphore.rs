@@ -98,6 +98,7 @@ impl SemaphoreSet {
     /// | EINVAL | `count` is above SEMMSL: looked at first, even if the set exists |
     /// | ENOSPC | the namespace has as many semaphores (SEMMNS) or sets (SEMMNI) as it may |
     /// | ENOMEM | no memory |
+    #[doc(alias = "semget")]
     pub fn create(key: Key, count: u16) -> Result<Self> {
         SemaphoreSetOptions::new().create(key, count)
     }
@@ -190,6 +191,7 @@ impl SemaphoreSet {
     /// | E2BIG | more operations than SEMOPM (500) |
     /// | EACCES | the mode bits do not let this process change values (or read, if it only waits for zero) |
     /// | ENOMEM | no memory for what is to be undone |
+    #[doc(alias = "semop")]
     pub fn operate(&self, operations: &[Operation]) -> Result<()> {
         self.timed(operations, None)
     }
@@ -215,6 +217,7 @@ impl SemaphoreSet {
     ///
     /// EAGAIN ([`is_timed_out`](crate::Error::is_timed_out)): the time is over. Else as
     /// [`operate`](SemaphoreSet::operate). After EINTR nobody says how much of the time is left.
+    #[doc(alias = "semtimedop")]
     pub fn operate_for(&self, operations: &[Operation], timeout: Duration) -> Result<()> {
         self.timed(operations, Some(timeout))
     }

@@ -92,6 +92,7 @@ const RECVMSG: Meanings = &[
 /// * ETOOMANYREFS when too many descriptors of this user are in flight;
 /// * EAGAIN ([`is_would_block`](Error::is_would_block)) when a non-blocking socket is full. The text says how
 ///   much went out before that; the descriptors went with the first byte.
+#[doc(alias = "sendmsg")]
 pub fn send(socket: impl UnixSocket, bytes: &[u8], descriptors: &[BorrowedFd<'_>]) -> Result<()> {
     let socket = socket.as_fd();
     let call = || {
@@ -184,6 +185,7 @@ impl Message {
 /// * [`is_invalid_input`](Error::is_invalid_input) for an empty buffer, with which a message and the end look
 ///   the same;
 /// * EAGAIN ([`is_would_block`](Error::is_would_block)) when a non-blocking socket has no message.
+#[doc(alias = "recvmsg")]
 pub fn receive(socket: impl AsFd, buffer: &mut [u8], max_descriptors: usize) -> Result<Message> {
     let socket = socket.as_fd();
     let room = buffer.len();
