@@ -29,7 +29,7 @@ pub type Result<T> = std::result::Result<T, Error>;
 ///     "shmget(IPC_PRIVATE, 0, IPC_CREAT | 0600): EINVAL, size 0: a new segment has at least one byte"
 /// );
 /// ```
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Error {
     /// The call with its operands, as it would be written in C.
     call: String,
@@ -183,6 +183,13 @@ impl fmt::Display for Error {
             Some(errno) => write!(f, "{}: {errno:?}, {}", self.call, self.meaning),
             None => write!(f, "{}: refused, {}", self.call, self.meaning),
         }
+    }
+}
+
+/// The same text as `Display`: it is what `unwrap` shows, and a `main` that returns the error.
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
     }
 }
 

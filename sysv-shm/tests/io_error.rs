@@ -30,6 +30,7 @@ fn it_has_the_nearest_kind_and_is_still_inside() {
         ];
         for (error, kind) in rows {
             let (text, whole) = (error.to_string(), error.clone());
+            assert_eq!(format!("{error:?}"), text, "what `unwrap` and `main` show");
             let converted = io::Error::from(error);
             assert_eq!((converted.kind(), converted.to_string()), (kind, text));
             assert_eq!(converted.downcast::<Error>().ok(), Some(whole));
