@@ -167,7 +167,8 @@ impl FixedFd {
         Ok(Self { fd, len, keeper: Keeper::Driver })
     }
 
-    /// `fcntl(fd, F_DUPFD_CLOEXEC)` - another descriptor of the same open file, which need not be checked again.
+    /// `fcntl(fd, F_DUPFD_CLOEXEC)` - another descriptor of the same open file, which need not be checked
+    /// again.
     ///
     /// # Errors
     ///

@@ -1,4 +1,5 @@
-//! What may go to another thread, or be reached from several. `ui/unlocked_by_another_thread.rs` has what may not.
+//! What may go to another thread, or be reached from several. `ui/unlocked_by_another_thread.rs` has what may
+//! not.
 
 use std::os::fd::OwnedFd;
 use std::sync::atomic::AtomicU32;

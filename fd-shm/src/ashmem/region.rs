@@ -192,8 +192,8 @@ impl Region {
         Ok(FixedFd::new(fd)?.into())
     }
 
-    /// `fcntl(fd, F_DUPFD_CLOEXEC)` - another descriptor of the same open file, to keep or, as an [`OwnedFd`],
-    /// to hand over. Over pins it is a party of its own, as one in another process would be.
+    /// `fcntl(fd, F_DUPFD_CLOEXEC)` - another descriptor of the same open file, to keep or, as an
+    /// [`OwnedFd`], to hand over. Over pins it is a party of its own, as one in another process would be.
     ///
     /// # Errors
     ///
