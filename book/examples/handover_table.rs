@@ -2,9 +2,11 @@
 //!
 //! Run it: `cargo run --example handover_table`
 //!
-//! What to look for: where the holder has to act, nobody's permission is asked; where it need not, the kernel asks what
-//! it asks of a debugger. Only /proc gives a new open file. And a full table costs a receiver nothing where it pulls, and
-//! the message where it is sent one.
+//! What to look for: where the holder has to act, nobody's permission is asked; where it need not, the kernel
+//! asks what it asks of a debugger. Only /proc gives a new open file. And a full table costs a receiver
+//! nothing where it pulls, and the message where it is sent one.
+
+#![allow(unsafe_code)]
 
 use std::error::Error;
 use std::fs;
@@ -134,7 +136,8 @@ impl Receiver {
     /// What arrives, or why nothing does.
     fn obtain(&self) -> std::result::Result<Arrived, String> {
         let fd = match self {
-            Self::Heir => inherit::take(NAME),
+            // SAFETY: what this process has opened is close-on-exec, and nobody else takes what is inherited.
+            Self::Heir => unsafe { inherit::take(NAME) },
             Self::Stream(stream) => scm_rights::receive(stream, &mut [0], 1)
                 .and_then(|message| message.into_exactly().map(|[fd]| fd)),
             Self::Puller(process, number) => process.pull(*number),
@@ -229,7 +232,7 @@ fn in_a_word(error: &fd_shm::Error) -> String {
         Some(Errno::EAGAIN) => NOTHING.into(),
         Some(errno) => format!("{errno:?}"),
         None if error.is_truncated() => "an error, is_truncated".into(),
-        None if error.is_no_such_descriptor() => NOTHING.into(),
+        None if error.is_not_found() => NOTHING.into(),
         None => error.to_string(),
     }
 }

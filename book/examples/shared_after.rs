@@ -2,9 +2,10 @@
 //!
 //! Run it: `cargo run --example shared_after`
 //!
-//! What to look for: the memory is shared in every row that has a way to it, and everything above it is not. Offset and
-//! O_NONBLOCK go together, because both belong to the open file. close-on-exec goes with neither, because it belongs to
-//! the number. And nobody shares a mapping but threads: what one process maps or unmaps is nothing to another.
+//! What to look for: the memory is shared in every row that has a way to it, and everything above it is not.
+//! Offset and O_NONBLOCK go together, because both belong to the open file. close-on-exec goes with neither,
+//! because it belongs to the number. And nobody shares a mapping but threads: what one process maps or unmaps
+//! is nothing to another.
 
 #![allow(unsafe_code)] // fork(2), and a private mapping
 
@@ -60,7 +61,8 @@ struct Ours {
     address: usize,
 }
 
-/// What the other party has: a task (a process, or a thread), and there a number, an address, both or neither.
+/// What the other party has: a task (a process, or a thread), and there a number, an address, both or
+/// neither.
 #[derive(Clone, Copy)]
 struct Theirs {
     task: u32,
@@ -91,8 +93,8 @@ fn a_thread(ours: &Ours, found: &mut dyn FnMut(Theirs) -> Result<()>) -> Result<
 /// A child of a fork has what we had.
 fn a_fork(ours: &Ours, found: &mut dyn FnMut(Theirs) -> Result<()>) -> Result<()> {
     let (turn, theirs) = UnixStream::pair()?;
-    // SAFETY: after a fork(2) in a process with threads, the child must not take a lock that one of them may hold. This
-    // process has one thread at this moment, and the child takes none.
+    // SAFETY: after a fork(2) in a process with threads, the child must not take a lock that one of them may
+    // hold. This process has one thread at this moment, and the child takes none.
     match unsafe { fork()? } {
         ForkResult::Child => {
             drop(turn);
@@ -133,8 +135,8 @@ fn a_message(ours: &Ours, found: &mut dyn FnMut(Theirs) -> Result<()>) -> Result
 }
 
 fn a_dup(ours: &Ours, found: &mut dyn FnMut(Theirs) -> Result<()>) -> Result<()> {
-    let again = ours.region()?.duplicate()?;
-    found(Theirs { task: process::id(), number: Some(again.as_raw_fd()), address: None })
+    let again = ours.region()?.try_clone()?;
+    found(Theirs { task: process::id(), number: Some(again.as_fd().as_raw_fd()), address: None })
 }
 
 fn an_open(ours: &Ours, found: &mut dyn FnMut(Theirs) -> Result<()>) -> Result<()> {
@@ -339,7 +341,8 @@ fn reported(socket: &mut UnixStream) -> Result<Option<RawFd>> {
 
 fn main() -> Result<ExitCode> {
     match std::env::args().nth(1).as_deref() {
-        Some("heir") => report(inherit::take(NAME).ok())?,
+        // SAFETY: nothing was opened here yet, and nobody else takes what is inherited.
+        Some("heir") => report(unsafe { inherit::take(NAME) }.ok())?,
         Some("receiver") => {
             let [fd] = scm_rights::receive(&other::socket()?, &mut [0], 1)?.into_exactly()?;
             report(Some(fd))?;

@@ -4,7 +4,10 @@
 //!
 //! What to look for: the descriptor is close-on-exec in the parent all the time, so the sibling, started in
 //! between, does not get it. In the heir alone the mark is off, between fork and exec; the heir takes the
-//! descriptor by the name that both know, once, and the mark is on again, so it ends there.
+//! descriptor by the name that both know, once, and the mark is on again, so it ends there. Taking is
+//! `unsafe`: that a number is open can be asked, and whose it is cannot.
+
+#![allow(unsafe_code)]
 
 use std::error::Error;
 use std::fs;
@@ -64,10 +67,13 @@ fn parent() -> Result<()> {
 /// Takes the region by its name, and writes into it under which number it came.
 fn heir() -> Result<()> {
     tell("heir", format!("was started with {}", open()?));
-    let taken = inherit::take(FRAMES)?;
+    // SAFETY: all that is open here came by `fork` and `exec` or is close-on-exec, and nobody else takes it.
+    let taken = unsafe { inherit::take(FRAMES) }?;
     let number = taken.as_raw_fd();
     tell("heir", format!("takes {FRAMES}: descriptor {number}, close-on-exec from here on"));
-    tell("heir", format!("takes {FRAMES} again: {}", inherit::take(FRAMES).err().ok_or("taken twice")?));
+    // SAFETY: as before. That this function itself has given the number away, it knows.
+    let again = unsafe { inherit::take(FRAMES) };
+    tell("heir", format!("takes {FRAMES} again: {}", again.err().ok_or("taken twice")?));
     start(role("offspring"))?.end()?;
 
     let region = Region::from_fd(taken)?;
@@ -84,7 +90,8 @@ fn heir() -> Result<()> {
 /// Any other child: looks for what it was started with.
 fn bystander(name: &str) -> Result<()> {
     tell(name, format!("was started with {}", open()?));
-    let refused = inherit::take(FRAMES).err().ok_or("has it")?;
+    // SAFETY: as in the heir.
+    let refused = unsafe { inherit::take(FRAMES) }.err().ok_or("has it")?;
     tell(name, format!("takes {FRAMES}: {refused}"));
     Ok(())
 }

@@ -8,23 +8,20 @@
 //! takes 253 descriptors and not 254. And a region that arrives twice is kept once.
 
 use std::error::Error;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::process::ExitCode;
 
 use fd_shm::Region;
-use fd_shm::handover::{OpenFiles, inherit};
+use fd_shm::handover::OpenFiles;
 use fd_shm::scm_rights::{self, MAX_DESCRIPTORS};
 
 #[path = "support/other.rs"]
 #[allow(dead_code)] // each example uses what it needs of it
 mod other;
-use other::{role, start, tell};
+use other::{role, tell};
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
-
-/// The name under which the receiver inherits its end of the stream.
-const STREAM: &str = "STREAM";
 
 // ANCHOR: sender
 /// Sends everything before there is anybody to read it.
@@ -48,17 +45,15 @@ fn sender() -> Result<()> {
     send("part 2", &all[MAX_DESCRIPTORS..])?;
     drop(regions);
 
-    let mut receiver = role("receiver");
-    inherit::hand_down(&mut receiver, STREAM, theirs.as_fd())?;
-    start(receiver)?.end()?;
-    Ok(())
+    let status = role("receiver").stdin(OwnedFd::from(theirs)).status()?;
+    if status.success() { Ok(()) } else { Err(format!("the receiver: {status}").into()) }
 }
 // ANCHOR_END: sender
 
 // ANCHOR: receiver
 /// Reads with room to spare, and sees which bytes came together with which descriptors.
 fn receiver() -> Result<()> {
-    let stream = UnixStream::from(inherit::take(STREAM)?);
+    let stream = other::socket()?;
     let mut known = OpenFiles::new();
     let mut text = [0; 64];
     while known.len() <= MAX_DESCRIPTORS {

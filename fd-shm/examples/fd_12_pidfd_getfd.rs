@@ -59,9 +59,9 @@ fn pull(who: &str, sender: u32, number: i32) -> Result<()> {
             tell("", format!("kcmp: {} open file", if same { "one" } else { "not one" }));
             tell("", format!("a region of {} bytes that cannot shrink", Region::from_fd(fd)?.len()));
         }
-        Err(refused) if refused.is_denied() => {
+        Err(refused) if refused.is_permission_denied() => {
             let errno = refused.raw_os_error().map(Errno::from_raw).ok_or("no errno")?;
-            tell(who, format!("pulls the sender's {number}: {errno:?}, is_denied"));
+            tell(who, format!("pulls the sender's {number}: {errno:?}, is_permission_denied"));
         }
         Err(refused) => return Err(refused.into()),
     }

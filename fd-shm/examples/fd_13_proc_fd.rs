@@ -104,7 +104,10 @@ fn refusal(what: &str, opened: fd_shm::Result<OwnedFd>) -> Result<String> {
     let refused = opened.err().ok_or("it was opened")?;
     Ok(match refused.raw_os_error().map(nix::errno::Errno::from_raw) {
         None => format!("{what} is not opened, is_not_a_region: {}", refused.is_not_a_region()),
-        Some(errno) => format!("{what} is not opened: {errno:?}, is_denied: {}", refused.is_denied()),
+        Some(errno) => format!(
+            "{what} is not opened: {errno:?}, is_permission_denied: {}",
+            refused.is_permission_denied()
+        ),
     })
 }
 

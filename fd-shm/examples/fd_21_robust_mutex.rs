@@ -56,11 +56,11 @@ fn limit(account: &RobustMutex<Account>) -> Result<()> {
     let idler = start(role("idler"))?;
     scm_rights::send(&idler.socket, &[0], &[account.as_fd()])?;
     wait(&idler.socket)?;
-    let refused = account.lock_timeout(Duration::from_millis(20)).err().ok_or("let in beside the owner")?;
+    let refused = account.lock_for(Duration::from_millis(20)).err().ok_or("let in beside the owner")?;
     tell("heir", refused);
     go(&idler.socket)?;
     tell("idler", idler.end()?);
-    let inside = account.lock_timeout(Duration::from_secs(60))?;
+    let inside = account.lock_for(Duration::from_secs(60))?;
     tell("heir", format!("is inside; owner died: {}", inside.owner_died()));
     Ok(())
 }

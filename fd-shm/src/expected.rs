@@ -34,7 +34,7 @@ use crate::seals::Seals;
 /// assert_eq!(message.check(memfd.into())?.len(), 4096);
 /// # Ok::<(), fd_shm::Error>(())
 /// ```
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Expected {
     /// The least number of bytes.
     at_least: usize,
@@ -54,6 +54,7 @@ impl Default for Expected {
 
 impl Expected {
     /// Any region that cannot shrink.
+    #[must_use]
     pub const fn new() -> Self {
         Self { at_least: 1, at_most: usize::MAX, seals: Seals::NONE, writable: false }
     }

@@ -2,10 +2,11 @@
 
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
+use nix::errno::Errno;
 use rustix::fs::{FileType, Mode, OFlags, Stat};
 
 use crate::ashmem::{Device, Layout, Prot, is_device};
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Kind, Meanings, Result};
 use crate::head::Head;
 use crate::mapping::{Mapping, ReadMapping};
 use crate::seals::{self, Seals};
@@ -19,6 +20,10 @@ const HUGETLBFS_MAGIC: u64 = 0x9584_58f6;
 /// The mode bit of a memory file that keeps pins behind its data. On a file it means nothing to Linux, a new
 /// file does not have it, and it is in what `fstat` says anyhow.
 pub(crate) const KEEPS_PINS: Mode = Mode::SVTX;
+
+/// What the kernel means when it duplicates no descriptor.
+const DUPLICATE: Meanings =
+    &[(Errno::EMFILE, Kind::TableFull, "this process has no free descriptor (RLIMIT_NOFILE)")];
 
 /// Who keeps a region's pins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -162,6 +167,22 @@ impl FixedFd {
         Ok(Self { fd, len, keeper: Keeper::Driver })
     }
 
+    /// `fcntl(fd, F_DUPFD_CLOEXEC)` - another descriptor of the same open file, which need not be checked
+    /// again.
+    ///
+    /// # Errors
+    ///
+    /// EMFILE ([`is_table_full`](Error::is_table_full)) when descriptors run out.
+    #[doc(alias = "dup")]
+    pub fn try_clone(&self) -> Result<Self> {
+        let fd = rustix::io::fcntl_dupfd_cloexec(self, 0).map_err(|e| {
+            let call = format!("fcntl({}, F_DUPFD_CLOEXEC)", self.fd.as_raw_fd());
+            Error::system(call, e.raw_os_error(), DUPLICATE)
+        })?;
+        // INVARIANT: the same open file: as readable, sealed, and mapped before where it is the driver's.
+        Ok(Self { fd, len: self.len, keeper: self.keeper })
+    }
+
     /// Who keeps its pins.
     pub(crate) fn keeper(&self) -> Keeper {
         self.keeper
@@ -169,6 +190,7 @@ impl FixedFd {
 
     /// The number of bytes, as it was when the descriptor was checked. It is not rounded up to pages.
     #[allow(clippy::len_without_is_empty)] // never empty: an invariant
+    #[must_use]
     pub fn len(&self) -> usize {
         self.len
     }
@@ -193,10 +215,13 @@ impl FixedFd {
     ///
     /// # Errors
     ///
-    /// * [`is_out_of_bounds`](Error::is_out_of_bounds) when a `T` does not fit;
+    /// * [`is_too_small`](Error::is_too_small) when a `T` does not fit;
     /// * EPERM ([`is_sealed`](Error::is_sealed)) when writing is sealed;
-    /// * EACCES when the descriptor is open for reading only;
-    /// * ENOMEM when the address space, or the number of mappings, is exhausted.
+    /// * EACCES ([`is_permission_denied`](Error::is_permission_denied)) when the descriptor is open for
+    ///   reading only;
+    /// * ENOMEM ([`is_limit`](Error::is_limit)) when the address space, or the number of mappings, is
+    ///   exhausted.
+    #[doc(alias = "mmap")]
     pub fn map<T: Head + ?Sized>(&self) -> Result<Mapping<T>> {
         Mapping::new(self)
     }

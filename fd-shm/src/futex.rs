@@ -35,12 +35,12 @@ use crate::error::{Error, Kind, Meanings, Result};
 /// What the kernel means when it does not find the word. A reference is aligned and mapped, so neither is
 /// known to happen.
 const FUTEX: Meanings = &[
-    (Errno::EINVAL, Kind::BadInput, "the word is not aligned to four bytes"),
-    (Errno::EFAULT, Kind::BadInput, "the word is not mapped"),
+    (Errno::EINVAL, Kind::InvalidInput, "the word is not aligned to four bytes"),
+    (Errno::EFAULT, Kind::InvalidInput, "the word is not mapped"),
 ];
 
 /// Why a wait ended. None of the three says anything about the word: look at it again.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Wait {
     /// Somebody woke this thread, or a signal did.
     Woken,
@@ -65,6 +65,7 @@ pub enum Wait {
 ///
 /// `futex(2)`, `FUTEX_WAIT`; `kernel/futex/waitwake.c` (`futex_wait_setup`, the look before the sleep),
 /// `kernel/futex/core.c` (`get_futex_key`, how two processes mean one word).
+#[doc(alias = "FUTEX_WAIT")]
 pub fn wait(word: &AtomicU32, value: u32, timeout: Option<Duration>) -> Result<Wait> {
     // More seconds than the kernel can count are no limit.
     let timeout = timeout.and_then(|timeout| Timespec::try_from(timeout).ok());
@@ -89,6 +90,7 @@ pub fn wait(word: &AtomicU32, value: u32, timeout: Option<Duration>) -> Result<W
 /// # References
 ///
 /// `futex(2)`, `FUTEX_WAKE`; `kernel/futex/waitwake.c` (`futex_wake`).
+#[doc(alias = "FUTEX_WAKE")]
 pub fn wake(word: &AtomicU32, most: u32) -> Result<usize> {
     if most == 0 {
         return Ok(0); // the kernel counts after the first, and would wake one

@@ -22,10 +22,11 @@
 //!   [`lock::RobustMutex`] for those that do.
 //! * `sys`: [`same_open_file`], a system call that no library wraps.
 //!
-//! `unsafe` is in `copy`, `mapping`, `head`, `shareable`, `sys`, `ashmem::device`, two files of `handover`, and two
-//! of `lock` alone. What is left out: anything that trusts a peer, except the robust mutex, which takes an
-//! `unsafe` promise for it. A peer can write any bytes at any moment, so nothing read from a region is used
-//! as an index, a length or an address unchecked.
+//! `unsafe` is in `copy`, `mapping`, `head`, `shareable`, `sys`, `ashmem::device`, two files of `handover`,
+//! and two of `lock` alone. A caller needs it twice: to trust a peer, as the robust mutex has to, and to say
+//! whose an inherited number is ([`handover::inherit::take`]). Nothing else trusts anybody. A peer can write
+//! any bytes at any moment, so nothing read from a region is used as an index, a length or an address
+//! unchecked.
 
 mod error;
 

@@ -38,9 +38,9 @@ const MMAP: Meanings = &[
         Kind::Sealed,
         "sealed against writing (F_SEAL_WRITE or F_SEAL_FUTURE_WRITE): map it read-only",
     ),
-    (Errno::EACCES, Kind::System, "the descriptor is open for reading only: map it read-only"),
-    (Errno::ENOMEM, Kind::System, "no address space, or too many mappings (vm.max_map_count), for this size"),
-    (Errno::EAGAIN, Kind::System, "locked memory would exceed RLIMIT_MEMLOCK"),
+    (Errno::EACCES, Kind::PermissionDenied, "the descriptor is open for reading only: map it read-only"),
+    (Errno::ENOMEM, Kind::Limit, "no address space, or too many mappings (vm.max_map_count), for this size"),
+    (Errno::EAGAIN, Kind::Limit, "locked memory would exceed RLIMIT_MEMLOCK"),
 ];
 
 /// The pages of a region, and where its tail begins.
@@ -85,12 +85,12 @@ impl Pages {
         };
         if T::LEAST > len {
             let text = format!("the region is too small: its head needs {} bytes", T::LEAST);
-            return Err(Error::refused(call(), Kind::OutOfBounds, text));
+            return Err(Error::refused(call(), Kind::TooSmall, text));
         }
         let raw =
             map(MmapOptions::new().offset(offset as u64).len(len)).map_err(|e| match e.raw_os_error() {
                 Some(errno) => Error::system(call(), errno, MMAP),
-                None => Error::refused(call(), Kind::BadInput, e.to_string()),
+                None => Error::refused(call(), Kind::InvalidInput, e.to_string()),
             })?;
         // INVARIANT: `region` cannot shrink, the head fits, and rounding up keeps the tail behind it.
         Ok(Self { raw, tail: T::size_in(len).next_multiple_of(LINE).min(len) })
@@ -196,12 +196,14 @@ impl<T: Head + ?Sized> Mapping<T> {
 
     /// The number of bytes of the region: its real length, not rounded up to pages.
     #[allow(clippy::len_without_is_empty)] // never empty: an invariant of `FixedFd`
+    #[must_use]
     pub fn len(&self) -> usize {
         self.pages.raw.len()
     }
 
     /// The number of bytes after the head: what [`copy_in`](Self::copy_in) and [`copy_out`](Self::copy_out)
     /// reach.
+    #[must_use]
     pub fn tail_len(&self) -> usize {
         self.pages.tail_len()
     }
@@ -297,11 +299,13 @@ impl<T: Head + ?Sized> ReadMapping<T> {
 
     /// The number of bytes of the region: its real length, not rounded up to pages.
     #[allow(clippy::len_without_is_empty)] // never empty: an invariant of `FixedFd`
+    #[must_use]
     pub fn len(&self) -> usize {
         self.pages.raw.len()
     }
 
     /// The number of bytes after the head: what [`copy_out`](Self::copy_out) reaches.
+    #[must_use]
     pub fn tail_len(&self) -> usize {
         self.pages.tail_len()
     }

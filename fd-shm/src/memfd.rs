@@ -16,10 +16,10 @@ pub const NAME_MAX: usize = 249;
 
 /// What the kernel means when it makes no memory file.
 const CREATE: Meanings = &[
-    (Errno::EMFILE, Kind::System, "this process has no free descriptor (RLIMIT_NOFILE)"),
-    (Errno::ENFILE, Kind::System, "the system has no free file"),
-    (Errno::ENOMEM, Kind::System, "no memory for another file"),
-    (Errno::EACCES, Kind::System, "vm.memfd_noexec forbids executable memory files"),
+    (Errno::EMFILE, Kind::TableFull, "this process has no free descriptor (RLIMIT_NOFILE)"),
+    (Errno::ENFILE, Kind::Limit, "the system has no free file"),
+    (Errno::ENOMEM, Kind::Limit, "no memory for another file"),
+    (Errno::EACCES, Kind::PermissionDenied, "vm.memfd_noexec forbids executable memory files"),
     (Errno::EINVAL, Kind::System, "this kernel does not know one of the flags"),
     (Errno::ENODEV, Kind::System, "this kernel has no huge pages of that size"),
     (Errno::ENOSYS, Kind::System, "this kernel is built without huge pages"),
@@ -28,13 +28,13 @@ const CREATE: Meanings = &[
 /// What the kernel means when it does not resize.
 const TRUNCATE: Meanings = &[
     (Errno::EPERM, Kind::Sealed, "the size is sealed: F_SEAL_SHRINK or F_SEAL_GROW"),
-    (Errno::EFBIG, Kind::System, "larger than a memory file or RLIMIT_FSIZE allows"),
+    (Errno::EFBIG, Kind::Limit, "larger than a memory file or RLIMIT_FSIZE allows"),
     (
         Errno::EINVAL,
         Kind::System,
         "not open for writing, a size beyond 63 bits, or one that is no multiple of a huge page",
     ),
-    (Errno::ENOMEM, Kind::System, "no memory"),
+    (Errno::ENOMEM, Kind::Limit, "no memory"),
 ];
 
 /// A memory file as `memfd_create` makes it: empty, of any size later, and not to be trusted by a receiver
@@ -76,7 +76,7 @@ pub struct Memfd {
 /// assert_eq!(closed.seals()?, Seals::SEAL);
 /// # Ok::<(), fd_shm::Error>(())
 /// ```
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct MemfdOptions {
     /// MFD_ALLOW_SEALING: without it the file is born with F_SEAL_SEAL.
     sealable: bool,
@@ -87,7 +87,7 @@ pub struct MemfdOptions {
 }
 
 /// Which of the kernel's pools of huge pages a memory file takes its pages from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum HugePages {
     /// Those of the default size (`Hugepagesize` in `/proc/meminfo`).
     OfDefaultSize,
@@ -139,10 +139,11 @@ impl MemfdOptions {
     ///
     /// # Errors
     ///
-    /// [`is_bad_input`](Error::is_bad_input) when the name has a zero byte or is longer than [`NAME_MAX`], or
-    /// the size of huge pages is no power of two; EMFILE and ENFILE when descriptors run out; EACCES when
-    /// `vm.memfd_noexec` forbids an executable file; ENODEV when there are no huge pages of that size. That
-    /// there are none *free* is found out by whoever maps the file (ENOMEM).
+    /// [`is_invalid_input`](Error::is_invalid_input) when the name has a zero byte or is longer than
+    /// [`NAME_MAX`], or the size of huge pages is no power of two; EMFILE and ENFILE when descriptors run
+    /// out; EACCES when `vm.memfd_noexec` forbids an executable file; ENODEV when there are no huge pages of
+    /// that size. That there are none *free* is found out by whoever maps the file (ENOMEM).
+    #[doc(alias = "memfd_create")]
     pub fn create(self, name: &str) -> Result<Memfd> {
         check_name(name)?;
         let huge = self.huge_flags(name)?;
@@ -178,7 +179,7 @@ impl MemfdOptions {
             Some(HugePages::OfSize(size)) => {
                 let call = format!("memfd_create(\"{name}\")");
                 let text = format!("pages have a power of two bytes, not {size}");
-                Err(Error::refused(call, Kind::BadInput, text))
+                Err(Error::refused(call, Kind::InvalidInput, text))
             }
         }
     }
@@ -191,11 +192,11 @@ const HUGE_SHIFT: u32 = 26;
 fn check_name(name: &str) -> Result<()> {
     let call = || format!("memfd_create(\"{}\")", name.escape_default());
     if name.contains('\0') {
-        return Err(Error::refused(call(), Kind::BadInput, "a name cannot have a zero byte inside"));
+        return Err(Error::refused(call(), Kind::InvalidInput, "a name cannot have a zero byte inside"));
     }
     if name.len() > NAME_MAX {
         let text = format!("a name has at most {NAME_MAX} bytes, this one {}", name.len());
-        return Err(Error::refused(call(), Kind::BadInput, text));
+        return Err(Error::refused(call(), Kind::InvalidInput, text));
     }
     Ok(())
 }
@@ -216,6 +217,7 @@ impl Memfd {
     ///
     /// EPERM ([`is_sealed`](Error::is_sealed)) when the size is sealed; EFBIG above the kernel's limit. Above
     /// RLIMIT_FSIZE the kernel also sends SIGXFSZ, which ends a process that does not ignore it.
+    #[doc(alias = "ftruncate")]
     pub fn set_len(&self, len: u64) -> Result<()> {
         rustix::fs::ftruncate(&self.fd, len).map_err(|e| {
             let call = format!("ftruncate({}, {len})", self.fd.as_raw_fd());
@@ -248,6 +250,7 @@ impl Memfd {
     ///
     /// EPERM ([`is_sealed`](Error::is_sealed)) when F_SEAL_SEAL is set; EBUSY for F_SEAL_WRITE while somebody
     /// has a shared writable mapping; EINVAL for a seal that this kernel does not know.
+    #[doc(alias = "F_ADD_SEALS")]
     pub fn add_seals(&self, seals: Seals) -> Result<()> {
         seals::add(&self.fd, seals)
     }

@@ -80,11 +80,13 @@ impl Seals {
     /// assert!(Seals::of(&pipe).is_err_and(|e| e.is_not_a_region()));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
+    #[doc(alias = "F_GET_SEALS")]
     pub fn of(fd: impl AsFd) -> Result<Self> {
         get(fd)
     }
 
     /// Whether every seal of `other` is in this set.
+    #[must_use]
     pub const fn contains(self, other: Self) -> bool {
         self.0 & other.0 == other.0
     }

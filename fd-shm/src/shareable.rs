@@ -35,6 +35,11 @@ use crate::lock::{LockWord, SlotWord};
 /// # References
 ///
 /// `std::sync::atomic`, "Atomic accesses to read-only memory" and "Memory model for atomic accesses".
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` must not lie in memory that other processes write",
+    label = "not made of shareable atomics",
+    note = "atomic integers of a fixed size may, arrays of them, and structures declared with `shareable!`"
+)]
 pub unsafe trait Shareable: Sync + Sized + 'static {
     /// The same layout with loads only: what a read-only mapping shows.
     type View: Sync + fmt::Debug;
@@ -146,6 +151,7 @@ unsafe impl<T: Shareable, const N: usize> Shareable for [T; N] {
 /// in the view.
 ///
 /// The declaration adds names to nothing, so one structure can be declared shareable for several crates.
+/// It takes no type parameters: sizes and offsets are checked here, once, and theirs would not be known yet.
 ///
 /// # Examples
 ///

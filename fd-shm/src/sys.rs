@@ -23,8 +23,12 @@ pub type ForeignFd = (u32, RawFd);
 /// What the kernel means when it does not compare.
 const KCMP: Meanings = &[
     (Errno::ESRCH, Kind::Gone, "no such process"),
-    (Errno::EBADF, Kind::NoSuchDescriptor, "one of the processes has no such descriptor"),
-    (Errno::EPERM, Kind::Denied, "one of the processes may not be inspected by this one (ptrace rules)"),
+    (Errno::EBADF, Kind::NotFound, "one of the processes has no such descriptor"),
+    (
+        Errno::EPERM,
+        Kind::PermissionDenied,
+        "one of the processes may not be inspected by this one (ptrace rules)",
+    ),
     (Errno::ENOSYS, Kind::System, "this kernel is built without kcmp"),
 ];
 
@@ -80,7 +84,7 @@ fn kcmp(a: ForeignFd, b: ForeignFd) -> Result<c_long> {
     let numbers = (pid(a), pid(b), fd(a), fd(b));
     let (Ok(pid_a), Ok(pid_b), Ok(fd_a), Ok(fd_b)) = numbers else {
         let text = "no process and no descriptor has such a number";
-        return Err(Error::refused(kcmp_call(a, b), Kind::BadInput, text));
+        return Err(Error::refused(kcmp_call(a, b), Kind::InvalidInput, text));
     };
     // SAFETY: kcmp takes five numbers and touches no memory of this process.
     let order: c_long = unsafe { libc::syscall(libc::SYS_kcmp, pid_a, pid_b, KCMP_FILE, fd_a, fd_b) };

@@ -35,7 +35,7 @@ fn check<T: Shareable>(size: usize, copies: &[Copy]) -> Result<(), TestCaseError
     let region = Region::create("bounds", size).expect("a region");
     let (head, mapped) = (size_of::<T>(), region.map::<T>());
     if head > size {
-        prop_assert!(mapped.is_err_and(|e| e.is_out_of_bounds()), "a head of {head} in {size}");
+        prop_assert!(mapped.is_err_and(|e| e.is_too_small()), "a head of {head} in {size}");
         return Ok(());
     }
     let mapping = mapped.expect("it fits");
@@ -116,7 +116,7 @@ fn a_refused_copy_names_what_it_was_asked_and_what_there_is() {
 fn a_head_that_does_not_fit_is_refused() {
     let region = Region::create("bounds", 10).expect("a region");
     let refused = region.map::<[AtomicU32; 3]>().expect_err("12 bytes in 10");
-    assert!(refused.is_out_of_bounds());
+    assert!(refused.is_too_small());
     assert!(refused.to_string().ends_with("the region is too small: its head needs 12 bytes"), "{refused}");
     assert_eq!(region.map::<[AtomicU32; 2]>().expect("8 bytes in 10").tail_len(), 0);
 }

@@ -97,8 +97,8 @@ fn what_was_checked_is_a_region_with_its_name() {
 #[test]
 fn huge_pages_are_asked_for_by_size_and_never_trusted() {
     let huge = |size| MemfdOptions::new().huge_pages(size).create("huge");
-    assert!(huge(HugePages::OfSize(3 << 20)).is_err_and(|e| e.is_bad_input()), "no power of two");
-    assert!(huge(HugePages::OfSize(0)).is_err_and(|e| e.is_bad_input()), "no size");
+    assert!(huge(HugePages::OfSize(3 << 20)).is_err_and(|e| e.is_invalid_input()), "no power of two");
+    assert!(huge(HugePages::OfSize(0)).is_err_and(|e| e.is_invalid_input()), "no size");
     let memfd = match huge(HugePages::OfDefaultSize) {
         Ok(memfd) => memfd,
         Err(refused) => {

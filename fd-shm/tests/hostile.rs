@@ -258,7 +258,7 @@ enum Verdict {
 impl Verdict {
     fn of(refused: &Error) -> Self {
         let kinds = [
-            (refused.is_bad_input(), Self::BadInput),
+            (refused.is_invalid_input(), Self::BadInput),
             (refused.is_would_block(), Self::Nothing),
             (refused.is_end_of_stream(), Self::End),
             (refused.is_truncated(), Self::Truncated),

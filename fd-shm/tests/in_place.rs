@@ -57,7 +57,7 @@ fn words_begin_behind_the_head() {
     }
     let refused = Region::create("in place", 7).and_then(|region| region.map::<Numbered>());
     let refused = refused.expect_err("the head does not fit");
-    assert!(refused.is_out_of_bounds(), "{refused}");
+    assert!(refused.is_too_small(), "{refused}");
     assert!(refused.to_string().ends_with("the region is too small: its head needs 8 bytes"), "{refused}");
 }
 

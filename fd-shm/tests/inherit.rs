@@ -1,14 +1,17 @@
 //! Inheritance: one child gets it and no other, it is taken once, and whatever
 //! goes wrong leaves nothing open.
 
+#![allow(unsafe_code)]
+
 use std::fs::File;
-use std::os::fd::{AsFd, AsRawFd};
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, FromRawFd, IntoRawFd, OwnedFd};
 use std::process::{Command, Output};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use fd_shm::handover::{Push, inherit};
 use fd_shm::{Region, same_open_file};
-use rustix::io::{FdFlags, fcntl_getfd};
+use rustix::io::{FdFlags, fcntl_getfd, fcntl_setfd};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 #[path = "support/alone.rs"]
@@ -24,6 +27,13 @@ fn child(test: &str, role: &str) -> Command {
     command
 }
 
+/// In a child: takes what it was started with.
+fn take(name: &str) -> fd_shm::Result<OwnedFd> {
+    // SAFETY: what the children below open themselves is close-on-exec, and then it is not taken; or they
+    // have given it up. Nothing else in them takes what they inherit.
+    unsafe { inherit::take(name) }
+}
+
 fn role() -> Option<String> {
     std::env::var(ROLE).ok()
 }
@@ -37,11 +47,11 @@ fn succeeded(output: &Output) {
 fn a_child_takes_the_region_by_name_and_writes_into_it() {
     const NAME: &str = "a_child_takes_the_region_by_name_and_writes_into_it";
     if role().is_some() {
-        let region = inherit::take("FRAMES").expect("handed down");
+        let region = take("FRAMES").expect("handed down");
         assert!(fcntl_getfd(&region).expect("flags").contains(FdFlags::CLOEXEC), "marked when taken");
         let words = Region::from_fd(region).expect("a region").map::<AtomicU32>().expect("a mapping");
         words.fetch_add(1, Ordering::Relaxed);
-        let again = inherit::take("FRAMES").expect_err("once");
+        let again = take("FRAMES").expect_err("once");
         assert_eq!(again.to_string(), "inherit::take(\"FRAMES\"): taken already");
         return;
     }
@@ -63,7 +73,7 @@ fn several_arrive_each_under_its_name() {
     const NAME: &str = "several_arrive_each_under_its_name";
     if role().is_some() {
         for length in [1, 2, 3_u32] {
-            let fd = inherit::take(&format!("REGION_{length}")).expect("handed down");
+            let fd = take(&format!("REGION_{length}")).expect("handed down");
             assert_eq!(Region::from_fd(fd).expect("a region").len(), length as usize);
         }
         return;
@@ -124,10 +134,10 @@ fn what_was_not_handed_down_is_not_taken() {
     if let Some(row) = role() {
         let row: usize = row.parse().expect("a row");
         let _own: Vec<File> = (0..20).map(|_| File::open("/dev/null").expect("opened here")).collect();
-        let refused = inherit::take("FRAMES").expect_err("never");
+        let refused = take("FRAMES").expect_err("never");
         assert!(refused.to_string().ends_with(ROWS[row].1), "{refused}");
-        assert!(refused.is_no_such_descriptor(), "{refused}");
-        let refused = inherit::take("NOTHING").expect_err("never");
+        assert!(refused.is_not_found(), "{refused}");
+        let refused = take("NOTHING").expect_err("never");
         assert!(refused.to_string().ends_with("nothing was handed down under this name"), "{refused}");
         return;
     }
@@ -142,7 +152,7 @@ fn what_was_not_handed_down_is_not_taken() {
 fn a_number_that_stands_for_another_file_is_not_taken() {
     const NAME: &str = "a_number_that_stands_for_another_file_is_not_taken";
     if role().is_some() {
-        let refused = inherit::take("FRAMES").expect_err("another file");
+        let refused = take("FRAMES").expect_err("another file");
         assert!(refused.to_string().ends_with("its number stands for another file by now"), "{refused}");
         return;
     }
@@ -150,11 +160,64 @@ fn a_number_that_stands_for_another_file_is_not_taken() {
         let region = Region::create("heir", 4096).expect("a region");
         let mut command = child(NAME, "child");
         inherit::hand_down(&mut command, "FRAMES", region.as_fd()).expect("handed down");
-        let told = command.get_envs().find(|(name, _)| *name == "FRAMES").and_then(|(_, value)| value);
-        let told = told.expect("told").to_str().expect("text").to_owned();
+        let told = told(&command);
         let (rest, inode) = told.rsplit_once(' ').expect("three words");
         let other = inode.parse::<u64>().expect("a number") + 1;
         succeeded(&command.env("FRAMES", format!("{rest} {other}")).output().expect("a child"));
+    });
+}
+
+#[test]
+fn a_number_is_taken_once_by_whatever_name() {
+    const NAME: &str = "a_number_is_taken_once_by_whatever_name";
+    if role().is_some() {
+        let taken = take("FRAMES").expect("handed down");
+        // As who hands it on by hand: nothing about the number shows now that it has an owner.
+        fcntl_setfd(&taken, FdFlags::empty()).expect("flags");
+        for name in ["FRAMES", "THE_SAME"] {
+            let refused = take(name).expect_err("it would have two owners");
+            assert_eq!(refused.to_string(), format!("inherit::take({name:?}): taken already"));
+        }
+        return;
+    }
+    alone::alone(NAME, || {
+        let region = Region::create("heir", 4096).expect("a region");
+        let mut command = child(NAME, "child");
+        inherit::hand_down(&mut command, "FRAMES", region.as_fd()).expect("handed down");
+        let told = told(&command);
+        succeeded(&command.env("THE_SAME", told).output().expect("a child"));
+    });
+}
+
+#[test]
+fn no_check_tells_what_was_opened_here_so_taking_needs_a_promise() {
+    const NAME: &str = "no_check_tells_what_was_opened_here_so_taking_needs_a_promise";
+    /// Free in the child until it opens something under it.
+    const NUMBER: i32 = 300;
+    if role().is_some() {
+        let stdin = io::stdin();
+        // SAFETY: F_DUPFD gives a new number, which is told to nobody. rustix would make it close-on-exec.
+        let ours = unsafe { libc::fcntl(stdin.as_raw_fd(), libc::F_DUPFD, NUMBER) };
+        assert_eq!(ours, NUMBER);
+        // SAFETY: as above.
+        let ours = unsafe { OwnedFd::from_raw_fd(ours) };
+        // Were `ours` kept, here would be two owners of one number, and each check would have passed.
+        let given_up = ours.into_raw_fd();
+        let taken = take("FRAMES").expect("the number and the file are as the parent said");
+        assert_eq!(taken.as_raw_fd(), given_up);
+        return;
+    }
+    alone::alone(NAME, || {
+        let region = Region::create("heir", 4096).expect("a region");
+        let mut command = child(NAME, "child");
+        inherit::hand_down(&mut command, "FRAMES", region.as_fd()).expect("handed down");
+        let told = told(&command);
+        let (_, file) = told.split_once(' ').expect("three words");
+        let mut guessing = child(NAME, "child");
+        guessing
+            .env("FRAMES", format!("{NUMBER} {file}"))
+            .stdin(OwnedFd::from(region.try_clone().expect("dup")));
+        succeeded(&guessing.output().expect("a child"));
     });
 }
 
@@ -163,12 +226,12 @@ fn what_a_child_has_taken_its_own_children_do_not_get() {
     const NAME: &str = "what_a_child_has_taken_its_own_children_do_not_get";
     match role().as_deref() {
         Some("child") => {
-            let _taken = inherit::take("FRAMES").expect("handed down");
+            let _taken = take("FRAMES").expect("handed down");
             succeeded(&child(NAME, "grandchild").output().expect("a grandchild"));
         }
         Some(_) => {
-            let refused = inherit::take("FRAMES").expect_err("closed on exec");
-            assert!(refused.is_no_such_descriptor(), "{refused}");
+            let refused = take("FRAMES").expect_err("closed on exec");
+            assert!(refused.is_not_found(), "{refused}");
         }
         None => alone::alone(NAME, || {
             let region = Region::create("heir", 4096).expect("a region");
@@ -185,12 +248,12 @@ fn what_cannot_be_handed_down_is_refused_and_nothing_stays_open() {
         let region = Region::create("heir", 4096).expect("a region");
         for name in ["", "A=B", "A\0B"] {
             let refused = inherit::hand_down(&mut Command::new("true"), name, region.as_fd());
-            assert!(refused.is_err_and(|error| error.is_bad_input()), "{name:?}");
+            assert!(refused.is_err_and(|error| error.is_invalid_input()), "{name:?}");
         }
         // A program that is not there: the failure is reported, not written into the region.
         let mut absent = Command::new("/absent/program");
         inherit::hand_down(&mut absent, "FRAMES", region.as_fd()).expect("handed down");
-        assert_eq!(absent.spawn().map(drop).map_err(|e| e.kind()), Err(std::io::ErrorKind::NotFound));
+        assert_eq!(absent.spawn().map(drop).map_err(|e| e.kind()), Err(io::ErrorKind::NotFound));
         let mut beginning = [1; 8];
         region.map::<()>().expect("a mapping").copy_out(0, &mut beginning).expect("inside");
         assert_eq!(beginning, [0; 8]);
@@ -222,10 +285,14 @@ fn it_is_the_same_open_file_under_the_same_number() {
     });
 }
 
-fn told_number(command: &Command) -> i32 {
+/// What the children of a command are told of FRAMES.
+fn told(command: &Command) -> String {
     let told = command.get_envs().find(|(name, _)| *name == "FRAMES").and_then(|(_, value)| value);
-    let told = told.and_then(|value| value.to_str()).expect("told");
-    told.split(' ').next().and_then(|number| number.parse().ok()).expect("a number")
+    told.and_then(|value| value.to_str()).expect("told").to_owned()
+}
+
+fn told_number(command: &Command) -> i32 {
+    told(command).split(' ').next().and_then(|number| number.parse().ok()).expect("a number")
 }
 
 /// Whether a descriptor of a process is close-on-exec, as `/proc` tells.

@@ -100,8 +100,11 @@ fn ranges_of_file_and_buffer_are_checked() {
     file.write_bytes(b"-abc-", 1, 7, 3).expect("in both");
     assert_eq!([6, 7, 9].map(|offset| at(&file, offset).expect("inside")), *b"6ac");
     for (length, name) in [(0, "none"), (1 << 31, "too long for an int")] {
-        assert!(MemoryFile::new(name, length).is_err_and(|refused| refused.is_bad_input()), "{name}");
-        assert!(SharedMemory::create(name, length).is_err_and(|refused| refused.is_bad_input()), "{name}");
+        assert!(MemoryFile::new(name, length).is_err_and(|refused| refused.is_invalid_input()), "{name}");
+        assert!(
+            SharedMemory::create(name, length).is_err_and(|refused| refused.is_invalid_input()),
+            "{name}"
+        );
     }
 }
 
@@ -137,12 +140,12 @@ fn parts_are_mapped_with_the_rights_that_are_left() {
     let rows = [(0, 0), (0, 10_001), (10_000, 1), (10_001, 0), (4096, 5905), (usize::MAX, 2)];
     for (offset, len) in rows {
         let refused = memory.map(Prot::READ, offset, len).expect_err("no such part");
-        assert!(refused.is_bad_input() && refused.raw_os_error().is_none(), "{refused}");
+        assert!(refused.is_invalid_input() && refused.raw_os_error().is_none(), "{refused}");
     }
     let refused = memory.map(Prot::READ, 1, 1).expect_err("no page begins there");
     assert_eq!(refused.raw_os_error(), Some(Errno::EINVAL as i32), "{refused}");
     for prot in [Prot::NONE, Prot::WRITE, Prot::READ | Prot::EXEC] {
-        assert!(memory.map(prot, 0, 1).is_err_and(|refused| refused.is_bad_input()));
+        assert!(memory.map(prot, 0, 1).is_err_and(|refused| refused.is_invalid_input()));
     }
 
     let all = memory.map_read_write().expect("all of it");
@@ -160,7 +163,7 @@ fn parts_are_mapped_with_the_rights_that_are_left() {
     assert!(memory.set_protect(Prot::READ | Prot::WRITE).is_err(), "rights only shrink");
     assert!(memory.map_read_write().is_err_and(|refused| refused.is_sealed()));
     memory.map_read_only().expect("what is left");
-    let received = SharedMemory::from_fd(memory.duplicate().expect("a descriptor")).expect("memory");
+    let received = SharedMemory::from_fd(memory.try_clone().expect("a descriptor").into()).expect("memory");
     drop(memory);
     all.write(0, b"still").expect("a mapping outlives it, with its right");
     assert_eq!(received.size(), 10_000);
@@ -172,7 +175,7 @@ fn parts_are_mapped_with_the_rights_that_are_left() {
 fn the_region_beneath_is_one_like_any_other() {
     let memory = SharedMemory::create("digits", 10).expect("memory");
     memory.map_read_write().expect("mapped").write(0, b"0123456789").expect("inside");
-    let region = Region::from_fd(memory.duplicate().expect("a descriptor")).expect("a region");
+    let region = Region::from_fd(memory.try_clone().expect("a descriptor").into()).expect("a region");
     assert_eq!((region.len(), region.name().expect("a name").to_str()), (10, Some("digits")));
     let mut digits = [0; 10];
     region.map_read_only::<()>().expect("mapped").copy_out(0, &mut digits).expect("inside");

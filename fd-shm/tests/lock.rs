@@ -168,7 +168,7 @@ fn a_child_of_a_fork_is_not_taken_for_its_parent() {
         let child = unsafe { libc::fork() };
         if child == 0 {
             let refused = theirs.lock(&counter.lock, LONG).expect_err("opened by the parent");
-            let well = refused.is_bad_input();
+            let well = refused.is_invalid_input();
             drop(inside); // must not unlock what the parent holds
             // SAFETY: ends the child without the harness.
             unsafe { libc::_exit(i32::from(!well)) };
@@ -192,8 +192,8 @@ fn what_cannot_be_opened_again_is_refused_and_nothing_is_left() {
             assert!(refused.to_string().ends_with(text), "{refused}");
             refused
         };
-        assert!(check(&region, u64::MAX, "no file has so many bytes").is_bad_input());
-        assert!(check(&region, i64::MAX as u64, "no file has so many bytes").is_bad_input());
+        assert!(check(&region, u64::MAX, "no file has so many bytes").is_invalid_input());
+        assert!(check(&region, i64::MAX as u64, "no file has so many bytes").is_invalid_input());
         drop(Lock::open(&region, i64::MAX as u64 - 1).expect("the last byte"));
         let null = OpenOptions::new().read(true).write(true).open("/dev/null").expect("/dev/null");
         assert!(check(&null, 0, "it is no memory region").is_not_a_region());

@@ -26,7 +26,7 @@ fn with_ranges(ranges: usize) -> [Region; 2] {
     for range in 0..ranges {
         region.unpin(2 * range * PAGE, PAGE).expect("a page");
     }
-    let other = Region::from_fd(region.duplicate().expect("a descriptor")).expect("a region");
+    let other = region.try_clone().expect("a descriptor");
     [region, other]
 }
 

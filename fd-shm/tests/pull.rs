@@ -94,7 +94,11 @@ fn who_is_undumpable_or_mightier_is_left_alone() {
         for holder in refusing {
             for (way, answer) in both(holder.pid()).iter().zip([Errno::EPERM, Errno::EACCES]) {
                 let refused = way.pull(holder.number).expect_err("not ours to look into");
-                assert_eq!((errno(&refused), refused.is_denied()), (Some(answer), true), "{refused}");
+                assert_eq!(
+                    (errno(&refused), refused.is_permission_denied()),
+                    (Some(answer), true),
+                    "{refused}"
+                );
                 assert!(refused.to_string().contains("CAP_SYS_PTRACE"), "it says what would do: {refused}");
             }
         }
@@ -116,7 +120,7 @@ fn numbers_that_are_not_open_and_processes_that_have_gone() {
             {
                 let refused = way.pull(number).expect_err("not open there");
                 assert_eq!(errno(&refused), answer, "{refused}");
-                assert!(refused.is_no_such_descriptor(), "{refused}");
+                assert!(refused.is_not_found(), "{refused}");
             }
         }
         // The way holds the process, not its number: when it has gone, nobody else is meant.
@@ -128,9 +132,9 @@ fn numbers_that_are_not_open_and_processes_that_have_gone() {
         assert!(pidfd::Process::open(holder.pid()).is_err_and(|e| e.is_gone()));
         assert!(procfs::Process::open(holder.pid()).is_err_and(|e| e.is_gone()));
         for pid in [0, u32::MAX] {
-            assert!(pidfd::Process::open(pid).is_err_and(|e| e.is_bad_input()), "{pid}");
-            assert!(procfs::Process::open(pid).is_err_and(|e| e.is_bad_input()), "{pid}");
-            assert!(pidfd::allow(pid).is_err_and(|e| e.is_bad_input()), "{pid}");
+            assert!(pidfd::Process::open(pid).is_err_and(|e| e.is_invalid_input()), "{pid}");
+            assert!(procfs::Process::open(pid).is_err_and(|e| e.is_invalid_input()), "{pid}");
+            assert!(pidfd::allow(pid).is_err_and(|e| e.is_invalid_input()), "{pid}");
         }
     });
 }

@@ -118,7 +118,7 @@ fn operands_are_checked_as_the_driver_does() {
         ];
         for refused in refused {
             assert!(
-                refused.is_bad_input() && refused.raw_os_error() == Some(Errno::EINVAL as i32),
+                refused.is_invalid_input() && refused.raw_os_error() == Some(Errno::EINVAL as i32),
                 "{refused}"
             );
         }
@@ -179,9 +179,9 @@ fn who_receives_it_sees_the_data_and_its_length_alone() {
         assert_eq!(region.pin_status(0, 0).expect("all of it"), PinStatus::Unpinned);
     }
     let refused = Region::create_with("vast", usize::MAX / 2, Pinning::Kept).expect_err("no file is so long");
-    assert!(refused.is_bad_input(), "{refused}");
+    assert!(refused.is_invalid_input(), "{refused}");
     let refused = Region::create_with("none", 0, Pinning::Kept).expect_err("no size");
-    assert!(refused.is_bad_input(), "{refused}");
+    assert!(refused.is_invalid_input(), "{refused}");
 }
 
 #[test]
@@ -208,7 +208,7 @@ fn a_mask_without_write_seals_the_region_against_purging() {
     region.unpin(0, PAGE).expect("a page");
     assert_eq!(region.prot_mask().expect("a mask"), Prot::ALL);
     let refused = region.set_prot_mask(Prot::from_bits(8)).expect_err("no such right");
-    assert!(refused.is_bad_input() && refused.raw_os_error() == Some(Errno::EINVAL as i32), "{refused}");
+    assert!(refused.is_invalid_input() && refused.raw_os_error() == Some(Errno::EINVAL as i32), "{refused}");
     region.set_prot_mask(Prot::ALL).expect("all of them");
     region.set_prot_mask(Prot::WRITE | Prot::READ).expect("a memory file cannot lose PROT_EXEC");
     assert_eq!(region.prot_mask().expect("a mask"), Prot::ALL);
@@ -216,7 +216,7 @@ fn a_mask_without_write_seals_the_region_against_purging() {
     region.set_prot_mask(Prot::READ).expect("for good");
     assert_eq!(other.prot_mask().expect("a mask"), Prot::READ | Prot::EXEC, "it binds every holder");
     other.set_prot_mask(Prot::READ).expect("less is allowed");
-    assert!(other.set_prot_mask(Prot::READ | Prot::WRITE).is_err_and(|refused| refused.is_bad_input()));
+    assert!(other.set_prot_mask(Prot::READ | Prot::WRITE).is_err_and(|refused| refused.is_invalid_input()));
     assert!(region.map::<()>().is_err_and(|refused| refused.is_sealed()));
     mapping.copy_in(0, &[7]).expect("what was mapped before keeps its right");
     assert_eq!(byte(&other, 0), 7);
@@ -279,7 +279,7 @@ fn where_there_is_no_driver_the_region_keeps_its_pins_itself() {
     match Region::create_with("driver", 3 * PAGE, Pinning::Driver) {
         Ok(_) => assert_eq!(made.pinning(), Pinning::Driver),
         Err(refused) => {
-            assert!(refused.is_no_driver() || refused.is_denied(), "{refused}");
+            assert!(refused.is_no_driver() || refused.is_permission_denied(), "{refused}");
             assert_eq!(made.pinning(), Pinning::Kept);
         }
     }

@@ -2,7 +2,8 @@
 
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
-use fd_shm::{FixedFd, NAME_MAX, Region, Seals};
+use fd_shm::ashmem::Pinning;
+use fd_shm::{FixedFd, NAME_MAX, Region, Seals, same_open_file};
 use nix::errno::Errno;
 use rustix::io::FdFlags;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -48,7 +49,7 @@ fn bad_names_and_sizes_are_refused_and_leave_nothing() {
         ];
         for (name, size, text) in rows {
             let refused = Region::create(name, size).expect_err(name);
-            assert_eq!((refused.to_string(), refused.is_bad_input()), (text, true));
+            assert_eq!((refused.to_string(), refused.is_invalid_input()), (text, true));
         }
         let refused = Region::create("vast", usize::MAX).expect_err("beyond 63 bits");
         assert_eq!(refused.raw_os_error(), Some(Errno::EINVAL as i32), "{refused}");
@@ -66,6 +67,46 @@ fn a_full_table_is_an_error_that_says_so() {
             refused.to_string(),
             "memfd_create(\"full\"): EMFILE, this process has no free descriptor (RLIMIT_NOFILE)"
         );
+        assert!(refused.is_table_full() && refused.is_limit());
+    });
+}
+
+#[test]
+fn a_clone_is_one_more_descriptor_of_the_same_open_file() {
+    alone::alone("a_clone_is_one_more_descriptor_of_the_same_open_file", || {
+        for pinning in [Pinning::Ignored, Pinning::Kept] {
+            let region = Region::create_with("twin", 10_000, pinning).expect("a region");
+            let twin = region.try_clone().expect("a clone");
+            let (here, numbers) = (std::process::id(), [&region, &twin].map(|one| one.as_fd().as_raw_fd()));
+            assert_ne!(numbers[0], numbers[1]);
+            assert!(same_open_file((here, numbers[0]), (here, numbers[1])).expect("kcmp"));
+            assert!(rustix::io::fcntl_getfd(&twin).expect("flags").contains(FdFlags::CLOEXEC));
+            assert_eq!((twin.len(), twin.pinning(), twin.seals()), (10_000, pinning, region.seals()));
+
+            region.map::<()>().expect("mapped").copy_in(9_999, b"x").expect("inside");
+            region.unpin(0, 0).expect("all of it");
+            twin.purge_all().expect("what the other has unpinned");
+            drop(region);
+            let mut byte = [0; 1];
+            twin.map::<()>().expect("mapped").copy_out(9_999, &mut byte).expect("inside");
+            let purged = twin.pin(0, 0).expect("needed").was_purged();
+            assert_eq!((byte[0], purged), if pinning == Pinning::Kept { (0, true) } else { (b'x', false) });
+        }
+    });
+}
+
+#[test]
+fn a_clone_needs_a_free_number() {
+    alone::alone("a_clone_needs_a_free_number", || {
+        let region = Region::create("only", 4096).expect("a region");
+        let (limits, lowest) = (getrlimit(Resource::Nofile), lowest_free_descriptor());
+        setrlimit(Resource::Nofile, Rlimit { current: Some(lowest), ..limits }).expect("fewer");
+        let refused = region.try_clone().expect_err("no number is left");
+        setrlimit(Resource::Nofile, limits).expect("as before");
+        let number = region.as_fd().as_raw_fd();
+        let text = "EMFILE, this process has no free descriptor (RLIMIT_NOFILE)";
+        assert_eq!(refused.to_string(), format!("fcntl({number}, F_DUPFD_CLOEXEC): {text}"));
+        assert!(refused.is_table_full());
     });
 }
 

@@ -103,7 +103,7 @@ fn after_a_kill(point: &str, repair: bool) -> (&'static str, &'static str) {
     }
     let mut inside = ledger.try_lock().expect("free, or left by the dead");
     if !inside.owner_died() {
-        assert!(inside.make_consistent().expect_err("nothing to repair").is_bad_input());
+        assert!(inside.make_consistent().expect_err("nothing to repair").is_invalid_input());
         drop(inside);
         drop(ledger.lock().expect("a mutex that is whole"));
         return ("gets in", "-");
@@ -207,13 +207,15 @@ fn a_thread_that_ends_inside_counts_as_a_death_and_the_page_stays() {
 fn a_wait_with_a_limit_ends_and_hears_of_a_death_like_any_other() {
     let ledger = ledger();
     let soon = Duration::from_millis(5);
-    let inside = ledger.lock_timeout(Duration::ZERO).expect("a new mutex, asked once");
-    let checked = ledger.lock_timeout(soon).expect_err("held by this thread");
+    let inside = ledger.lock_for(Duration::ZERO).expect("a new mutex, asked once");
+    let checked = ledger.lock_for(soon).expect_err("held by this thread");
     assert_eq!(checked.raw_os_error(), Some(libc::EDEADLK));
     let began = Instant::now();
-    let refused = thread::scope(|scope| {
-        scope.spawn(|| ledger.lock_timeout(soon).expect_err("held")).join().expect("it ends")
+    let (at_once, refused) = thread::scope(|scope| {
+        let both = || (ledger.try_lock().expect_err("held"), ledger.lock_for(soon).expect_err("held"));
+        scope.spawn(both).join().expect("it ends")
     });
+    assert!(at_once.is_would_block() && at_once.raw_os_error() == Some(libc::EBUSY), "{at_once}");
     assert!(refused.is_timed_out() && began.elapsed() >= soon, "{refused}");
     let number = ledger.as_fd().as_raw_fd();
     let text = format!(
@@ -222,10 +224,10 @@ fn a_wait_with_a_limit_ends_and_hears_of_a_death_like_any_other() {
     assert_eq!(refused.to_string(), text);
     drop(inside);
     thread::scope(|scope| {
-        let owner = || std::mem::forget(ledger.lock_timeout(Duration::MAX).expect("free, and no limit"));
+        let owner = || std::mem::forget(ledger.lock_for(Duration::MAX).expect("free, and no limit"));
         scope.spawn(owner).join().expect("it ends");
     });
-    let mut inside = ledger.lock_timeout(Duration::from_secs(60)).expect("left by the dead");
+    let mut inside = ledger.lock_for(Duration::from_secs(60)).expect("left by the dead");
     assert!(inside.owner_died());
     inside.make_consistent().expect("held, after a death");
 }

@@ -113,7 +113,7 @@ fn what_could_never_arrive_is_not_sent() {
         ];
         for (refused, words) in rows {
             let refused = refused.expect_err(words);
-            assert!(refused.is_bad_input() && refused.to_string().contains(words), "{refused}");
+            assert!(refused.is_invalid_input() && refused.to_string().contains(words), "{refused}");
         }
         assert!(receive(&theirs, &mut [0; 1], 1).is_err_and(|e| e.is_would_block()), "nothing went out");
     });
@@ -127,7 +127,7 @@ fn only_a_unix_socket_is_sent_on() {
             [(tcp.into(), "not a Unix socket"), (null().into(), "ENOTSOCK, not a socket")];
         for (fd, words) in rows {
             let refused = UnixFd::new(fd).expect_err(words);
-            assert!(refused.is_bad_input() && refused.to_string().contains(words), "{refused}");
+            assert!(refused.is_invalid_input() && refused.to_string().contains(words), "{refused}");
         }
     });
 }
@@ -298,7 +298,7 @@ fn the_kernels_refusals_are_explained() {
 
     let file = null();
     assert_eq!(receive(&file, &mut [0; 1], 1).err().as_ref().and_then(errno), Some(Errno::ENOTSOCK));
-    assert!(receive(&ours, &mut [], 1).is_err_and(|e| e.is_bad_input()));
+    assert!(receive(&ours, &mut [], 1).is_err_and(|e| e.is_invalid_input()));
 }
 
 #[test]

@@ -77,7 +77,7 @@ fn a_region_that_refuses_stands_in_nobodys_way() {
     );
 
     let plain = Region::create("plain", PAGE).expect("a region");
-    assert!(shrinker.add(&plain).is_err_and(|refused| refused.is_bad_input()));
+    assert!(shrinker.add(&plain).is_err_and(|refused| refused.is_invalid_input()));
 }
 
 #[test]
@@ -107,7 +107,7 @@ fn a_trigger_is_set_where_the_kernel_measures_pressure() {
             let fired = Shrinker::new().shrink_under_pressure(&trigger, Duration::ZERO, 1).expect("polled");
             assert!(fired.is_none(), "a trigger that was just set has seen nothing yet");
             let refused = PressureTrigger::open(2 * second, second).expect_err("more than the window has");
-            assert!(refused.is_bad_input() || refused.is_denied(), "{refused}");
+            assert!(refused.is_invalid_input() || refused.is_permission_denied(), "{refused}");
         }
         Err(refused) => eprintln!("skipped: no trigger on this machine: {refused}"),
     }

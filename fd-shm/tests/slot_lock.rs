@@ -172,7 +172,7 @@ fn a_child_of_a_fork_is_not_taken_for_its_parent() {
         // one test in its main thread.
         let child = unsafe { libc::fork() };
         if child == 0 {
-            let mut well = theirs.lock(&counter.lock, LONG).is_err_and(|refused| refused.is_bad_input());
+            let mut well = theirs.lock(&counter.lock, LONG).is_err_and(|refused| refused.is_invalid_input());
             // One of its own is another party, though the random numbers begin as the parent's go on.
             let mut own = SlotLock::open(&region, 0).expect("a lock");
             well &= own.lock(&counter.lock, Duration::ZERO).is_err_and(|refused| refused.is_timed_out());
@@ -194,7 +194,7 @@ fn a_child_of_a_fork_is_not_taken_for_its_parent() {
 fn slots_that_cannot_be_had_are_refused() {
     let (region, _, _) = region();
     let refused = SlotLock::open(&region, i64::MAX as u64).expect_err("no file has so many bytes");
-    assert!(refused.is_bad_input(), "{refused}");
+    assert!(refused.is_invalid_input(), "{refused}");
     // A peer locks all of the bytes.
     let path = format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&region.as_fd()));
     let file = std::fs::File::options().read(true).write(true).open(path).expect("opened again");
@@ -207,7 +207,7 @@ fn slots_that_cannot_be_had_are_refused() {
     };
     nix::fcntl::fcntl(&file, nix::fcntl::FcntlArg::F_OFD_SETLK(&all)).expect("all of them");
     let refused = SlotLock::open(&region, 0).expect_err("none is left");
-    assert!(refused.is_denied(), "{refused}");
+    assert!(refused.is_permission_denied(), "{refused}");
     drop(file);
     SlotLock::open(&region, 0).expect("and now there is");
 }

@@ -142,7 +142,7 @@ fn killed_while_holding(role: &'static str, shared: &Shared, set: &SemaphoreSet)
             shared.finished.store(begun, Relaxed); // repaired, because it looked
             Ok(lock.unlock()?)
         }
-        Err(error) if error.is_would_block() => {
+        Err(error) if error.is_timed_out() => {
             println!("next      waits in vain: EAGAIN after 200 ms; without a time limit, for ever");
             Ok(())
         }

@@ -31,7 +31,7 @@ use crate::{Segment, diagnosis, stack, sys};
 /// # References
 ///
 /// shmop(2); `do_shmat` in the kernel's `ipc/shm.c`
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub struct AttachOptions {
     /// The address asked for; `None` for any.
     address: Option<usize>,

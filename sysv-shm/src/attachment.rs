@@ -55,6 +55,7 @@ use crate::mapped::Mapped;
 /// # References
 ///
 /// shmop(2)
+#[doc(alias = "shmdt")]
 pub struct Attachment<T: Head + ?Sized = ()> {
     /// The memory, with room for a `T`.
     mapped: Mapped<T>,
@@ -87,7 +88,8 @@ impl<T: Head + ?Sized> Attachment<T> {
     ///
     /// # Errors
     ///
-    /// Refused, and nothing copied, when the range does not lie in the tail.
+    /// Refused ([`is_out_of_bounds`](crate::Error::is_out_of_bounds)), and nothing copied, when the range
+    /// does not lie in the tail.
     pub fn copy_in(&self, offset: usize, bytes: &[u8]) -> Result<()> {
         let to = self.mapped.in_tail("copy_in", offset, bytes.len())?;
         // SAFETY: `in_tail` vouches for the range, which is writable here and lies behind the head: no
@@ -100,7 +102,8 @@ impl<T: Head + ?Sized> Attachment<T> {
     ///
     /// # Errors
     ///
-    /// Refused, and nothing copied, when the range does not lie in the tail.
+    /// Refused ([`is_out_of_bounds`](crate::Error::is_out_of_bounds)), and nothing copied, when the range
+    /// does not lie in the tail.
     pub fn copy_out(&self, offset: usize, to: &mut [u8]) -> Result<()> {
         self.mapped.copy_out(offset, to)
     }
@@ -179,7 +182,8 @@ impl<T: Head + ?Sized> ReadAttachment<T> {
     ///
     /// # Errors
     ///
-    /// Refused, and nothing copied, when the range does not lie in the tail.
+    /// Refused ([`is_out_of_bounds`](crate::Error::is_out_of_bounds)), and nothing copied, when the range
+    /// does not lie in the tail.
     pub fn copy_out(&self, offset: usize, to: &mut [u8]) -> Result<()> {
         self.mapped.copy_out(offset, to)
     }

@@ -1,6 +1,6 @@
 //! The one error type of this crate.
 
-use std::fmt;
+use std::{fmt, io};
 
 use nix::errno::Errno;
 
@@ -13,7 +13,10 @@ pub type Result<T> = std::result::Result<T, Error>;
 ///
 /// One type for the whole crate, and opaque: the kernel's errnos do not say enough (`EINVAL` alone has five
 /// meanings in `shmget` and `shmat`), so where one is ambiguous the crate looks, and keeps the cause. The
-/// predicates answer what a caller would branch on; everything else is for people, and is in the text.
+/// predicates answer what a caller would branch on; everything else is for people, and is in the text. Where
+/// `std::io::ErrorKind` has a word for the question, the predicate is called so.
+///
+/// It becomes an `std::io::Error` by `?`, and is still inside then: `get_ref`.
 ///
 /// # Examples
 ///
@@ -26,7 +29,7 @@ pub type Result<T> = std::result::Result<T, Error>;
 ///     "shmget(IPC_PRIVATE, 0, IPC_CREAT | 0600): EINVAL, size 0: a new segment has at least one byte"
 /// );
 /// ```
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Error {
     /// The call with its operands, as it would be written in C.
     call: String,
@@ -53,12 +56,16 @@ pub(crate) enum Cause {
     Removed,
     /// A limit of the namespace or of the machine was reached.
     Limit,
-    /// It cannot be done without waiting, or not within the time given.
+    /// It cannot be done without waiting.
     WouldBlock,
+    /// It could not be done within the time given.
+    TimedOut,
     /// A signal ended the waiting.
     Interrupted,
     /// A semaphore set was made, and never said to be ready.
     Uninitialised,
+    /// A range does not lie in the tail.
+    OutOfBounds,
     /// An operand can never be right.
     Invalid,
     /// None of these.
@@ -113,10 +120,16 @@ impl Error {
         self.cause == Cause::Limit
     }
 
-    /// It could not be done without waiting, or not within the time given; nothing was done.
+    /// It could not be done without waiting, and waiting was not asked for; nothing was done.
     #[must_use]
     pub fn is_would_block(&self) -> bool {
         self.cause == Cause::WouldBlock
+    }
+
+    /// It could not be done within the time that the caller gave; nothing was done.
+    #[must_use]
+    pub fn is_timed_out(&self) -> bool {
+        self.cause == Cause::TimedOut
     }
 
     /// A signal came while the call waited; nothing was done, and it may be tried again.
@@ -131,8 +144,13 @@ impl Error {
         self.cause == Cause::Uninitialised
     }
 
-    /// The operands can never be right, whatever the state of the machine: size 0, mode bits beyond 0777, a
-    /// range outside the tail.
+    /// The range to be copied does not lie in the tail; nothing was copied.
+    #[must_use]
+    pub fn is_out_of_bounds(&self) -> bool {
+        self.cause == Cause::OutOfBounds
+    }
+
+    /// The operands can never be right, whatever the state of the machine: size 0, mode bits beyond 0777.
     #[must_use]
     pub fn is_invalid_input(&self) -> bool {
         self.cause == Cause::Invalid
@@ -142,6 +160,20 @@ impl Error {
     #[must_use]
     pub fn raw_os_error(&self) -> Option<i32> {
         self.errno.map(|errno| errno as i32)
+    }
+
+    /// The nearest that std has a word for; what std makes of the errno, where we have none.
+    fn io_kind(&self) -> io::ErrorKind {
+        use io::ErrorKind as Io;
+        match self.cause {
+            Cause::TooSmall | Cause::OutOfBounds | Cause::Invalid => Io::InvalidInput,
+            Cause::Removed => Io::NotFound,
+            Cause::TimedOut | Cause::Uninitialised => Io::TimedOut,
+            Cause::Limit if self.errno == Some(Errno::ENOMEM) => Io::OutOfMemory,
+            // Not what std makes of an EAGAIN that means a limit: nobody should try that again and again.
+            Cause::Limit => Io::QuotaExceeded,
+            _ => self.errno.map_or(Io::Other, |errno| io::Error::from(errno).kind()),
+        }
     }
 }
 
@@ -154,4 +186,34 @@ impl fmt::Display for Error {
     }
 }
 
+/// The same text as `Display`: it is what `unwrap` shows, and a `main` that returns the error.
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
 impl std::error::Error for Error {}
+
+impl From<Error> for io::Error {
+    /// The same text, with the kind that is nearest; the error itself is inside.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::io;
+    /// use sysv_shm::{Key, Segment};
+    ///
+    /// fn size_of(key: Key) -> io::Result<usize> {
+    ///     Ok(Segment::open(key, 0)?.size()?)
+    /// }
+    ///
+    /// let refused = size_of(Key::PRIVATE).expect_err("nobody is found under it");
+    /// assert_eq!(refused.kind(), io::ErrorKind::InvalidInput);
+    /// let inside = refused.get_ref().and_then(|error| error.downcast_ref::<sysv_shm::Error>());
+    /// assert!(inside.is_some_and(|error| error.is_invalid_input()));
+    /// ```
+    fn from(error: Error) -> Self {
+        Self::new(error.io_kind(), error)
+    }
+}

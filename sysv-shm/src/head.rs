@@ -7,7 +7,8 @@ use std::ptr;
 use crate::shareable::Shareable;
 use placed::Placed;
 
-/// What an attachment may begin with: the type that is chosen when it is made, and by which its head is reached.
+/// What an attachment may begin with: the type that is chosen when it is made, and by which its head is
+/// reached.
 ///
 /// * A [`Shareable`] `T`: one value of a size that the compiler knows. What lies behind it is copied in and
 ///   out.
@@ -48,7 +49,7 @@ use placed::Placed;
 ///
 /// let segment = Segment::create(Key::PRIVATE, 4096)?.remove_on_drop();
 /// let numbers = segment.attach::<[AtomicU64]>()?;
-/// assert!(numbers.copy_in(0, &[1]).is_err_and(|refused| refused.is_invalid_input()));
+/// assert!(numbers.copy_in(0, &[1]).is_err_and(|refused| refused.is_out_of_bounds()));
 /// # Ok::<(), sysv_shm::Error>(())
 /// ```
 ///

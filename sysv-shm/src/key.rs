@@ -88,6 +88,7 @@ impl Key {
     /// # References
     ///
     /// ftok(3)
+    #[doc(alias = "ftok")]
     pub fn from_path(path: impl AsRef<Path>, project: u8) -> Result<Self> {
         let path = path.as_ref();
         let call = || format!("ftok({path:?}, {project:#04x})");

@@ -25,7 +25,8 @@ const LINE: usize = 64;
 /// `base` is where `shmat` put it, and it has not been detached. At least `len` bytes from there are mapped
 /// (shared, readable, and writable unless attached with SHM_RDONLY) for as long as this lives: the segment
 /// cannot shrink, since a segment's size is fixed for life (but for a process that may write to ours anyway:
-/// see the crate's page, "Whom to trust"), and it cannot go, since this mapping keeps it. Once `new` or `over` has given it away, `len` is at least `T::LEAST`.
+/// see the crate's page, "Whom to trust"), and it cannot go, since this mapping keeps it. Once `new` or
+/// `over` has given it away, `len` is at least `T::LEAST`.
 pub(crate) struct Mapped<T: ?Sized> {
     /// Where it begins: a page boundary.
     base: NonNull<u8>,
@@ -140,7 +141,7 @@ impl<T: Head + ?Sized> Mapped<T> {
             _ => {
                 let call = format!("{call}({offset}, {len} bytes)");
                 let meaning = format!("the tail has {} bytes", tail.len());
-                Err(Error::refused(call, Cause::Invalid, meaning))
+                Err(Error::refused(call, Cause::OutOfBounds, meaning))
             }
         }
     }

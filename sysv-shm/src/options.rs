@@ -21,7 +21,7 @@ const READING: u32 = 0o400;
 /// assert_eq!(for_the_group.stat()?.mode, 0o640);
 /// # Ok::<(), sysv_shm::Error>(())
 /// ```
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub struct SegmentOptions {
     /// The mode bits, when given.
     mode: Option<u32>,
@@ -32,7 +32,7 @@ pub struct SegmentOptions {
 }
 
 /// Which huge pages.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum HugePages {
     /// Of the machine's default size.
     Default,

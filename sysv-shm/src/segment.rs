@@ -86,6 +86,7 @@ impl Segment {
     /// | ENOSPC | the namespace has as many segments (`kernel.shmmni`) or pages (`kernel.shmall`) as it may |
     /// | ENOMEM | no memory |
     /// | ENFILE | the system has no free file (`fs.file-max`): a segment takes one |
+    #[doc(alias = "shmget")]
     pub fn create(key: Key, size: usize) -> Result<Self> {
         SegmentOptions::new().create(key, size)
     }
@@ -173,6 +174,7 @@ impl Segment {
     ///
     /// EACCES: the mode bits do not let this process read. EINVAL, EIDRM: it was removed, and the last
     /// attachment is gone.
+    #[doc(alias = "IPC_STAT")]
     pub fn stat(&self) -> Result<SegmentStat> {
         let raw = sys::shmctl_stat(self.id.number())
             .map_err(|errno| diagnosis::control(self.id, "IPC_STAT", errno))?;
@@ -195,6 +197,7 @@ impl Segment {
     ///
     /// Refused when `T` is larger than the segment, when the id names a smaller segment by now than was
     /// found, and for huge pages ([why](AttachOptions::accept_huge_pages)).
+    #[doc(alias = "shmat")]
     pub fn attach<T: Head + ?Sized>(&self) -> Result<Attachment<T>> {
         AttachOptions::new().attach(self)
     }
@@ -218,6 +221,7 @@ impl Segment {
     /// # Errors
     ///
     /// EPERM: neither owner nor creator. EINVAL, EIDRM: it is gone already.
+    #[doc(alias = "IPC_RMID")]
     pub fn remove(self) -> Result<()> {
         sys::shmctl_remove(self.id.number()).map_err(|errno| diagnosis::control(self.id, "IPC_RMID", errno))
     }
@@ -256,6 +260,7 @@ impl Segment {
     ///
     /// EPERM: neither owner nor creator, or RLIMIT_MEMLOCK is 0, and no CAP_IPC_LOCK. ENOMEM: more than
     /// RLIMIT_MEMLOCK. EINVAL, EIDRM: it is gone.
+    #[doc(alias = "SHM_LOCK")]
     pub fn lock(&self) -> Result<()> {
         control::lock(self.id, true)
     }
@@ -270,7 +275,6 @@ impl Segment {
     }
 
     /// An owner of this segment, which removes it when dropped.
-    #[must_use = "dropping the owner removes the segment"]
     pub fn remove_on_drop(self) -> OwnedSegment {
         OwnedSegment { segment: self, keep: false }
     }
@@ -299,6 +303,7 @@ impl Eq for Segment {}
 ///
 /// After a `fork` both processes hold one, and the first to drop it removes the segment.
 #[derive(Debug)]
+#[must_use = "dropping the owner removes the segment"]
 pub struct OwnedSegment {
     /// What is removed.
     segment: Segment,

@@ -76,7 +76,7 @@ impl fmt::Display for SemaphoreSetId {
 /// # References
 ///
 /// semget(2), semop(2), semctl(2), sysvipc(7); the kernel's `ipc/sem.c`
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct SemaphoreSet {
     /// What the kernel calls it.
     id: SemaphoreSetId,
@@ -98,6 +98,7 @@ impl SemaphoreSet {
     /// | EINVAL | `count` is above SEMMSL: looked at first, even if the set exists |
     /// | ENOSPC | the namespace has as many semaphores (SEMMNS) or sets (SEMMNI) as it may |
     /// | ENOMEM | no memory |
+    #[doc(alias = "semget")]
     pub fn create(key: Key, count: u16) -> Result<Self> {
         SemaphoreSetOptions::new().create(key, count)
     }
@@ -190,6 +191,7 @@ impl SemaphoreSet {
     /// | E2BIG | more operations than SEMOPM (500) |
     /// | EACCES | the mode bits do not let this process change values (or read, if it only waits for zero) |
     /// | ENOMEM | no memory for what is to be undone |
+    #[doc(alias = "semop")]
     pub fn operate(&self, operations: &[Operation]) -> Result<()> {
         self.timed(operations, None)
     }
@@ -213,8 +215,9 @@ impl SemaphoreSet {
     ///
     /// # Errors
     ///
-    /// EAGAIN ([`is_would_block`](crate::Error::is_would_block)): the time is over. Else as
+    /// EAGAIN ([`is_timed_out`](crate::Error::is_timed_out)): the time is over. Else as
     /// [`operate`](SemaphoreSet::operate). After EINTR nobody says how much of the time is left.
+    #[doc(alias = "semtimedop")]
     pub fn operate_for(&self, operations: &[Operation], timeout: Duration) -> Result<()> {
         self.timed(operations, Some(timeout))
     }
@@ -242,7 +245,6 @@ impl SemaphoreSet {
     }
 
     /// An owner of this set, which removes it when dropped.
-    #[must_use = "dropping the owner removes the set"]
     pub fn remove_on_drop(self) -> OwnedSemaphoreSet {
         OwnedSemaphoreSet { set: self, keep: false }
     }
@@ -255,6 +257,7 @@ impl SemaphoreSet {
 ///
 /// After a `fork` both processes hold one, and the first to drop it removes the set.
 #[derive(Debug)]
+#[must_use = "dropping the owner removes the set"]
 pub struct OwnedSemaphoreSet {
     /// What is removed.
     set: SemaphoreSet,

@@ -153,6 +153,7 @@ unsafe impl<T: Shareable, const N: usize> Shareable for [T; N] {
 /// in the view.
 ///
 /// The declaration adds names to nothing, so one structure can be declared shareable for several crates.
+/// It takes no type parameters: sizes and offsets are checked here, once, and theirs would not be known yet.
 ///
 /// # Examples
 ///

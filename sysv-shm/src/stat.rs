@@ -11,7 +11,7 @@ use crate::{Key, SegmentId, sys};
 /// # References
 ///
 /// shmctl(2), `struct shmid_kernel` in the kernel's `ipc/shm.c`
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct SegmentStat {
     /// The id that was asked about.

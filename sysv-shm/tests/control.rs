@@ -2,6 +2,7 @@
 
 mod support;
 
+use std::io;
 use std::process::Command;
 
 use nix::sys::mman::{MlockAllFlags, mlockall, munlockall};
@@ -216,6 +217,8 @@ fn who_locks_all_that_comes_cannot_attach_more_than_may_be_locked() {
         assert_eq!(attached.to_string(), format!("shmat({}, NULL, 0): {why}", segment.id()));
         assert_eq!(reserved.to_string(), format!("mmap(NULL, 1048576, PROT_NONE): {why}"));
         assert!(attached.is_limit() && reserved.is_limit());
+        // Not WouldBlock, or somebody would try again and again.
+        assert_eq!(io::Error::from(attached).kind(), io::ErrorKind::QuotaExceeded);
         assert_eq!(segment.stat().unwrap().attached, 0);
     });
 }

@@ -234,10 +234,12 @@ fn a_time_limit_ends_the_waiting() {
         for timeout in [Duration::ZERO, Duration::from_millis(1), Duration::from_millis(20)] {
             let begin = std::time::Instant::now();
             let error = set.operate_for(&[Operation::take(0)], timeout).unwrap_err();
-            assert!(error.is_would_block() && error.raw_os_error() == Some(libc::EAGAIN));
+            assert!(error.is_timed_out() && error.raw_os_error() == Some(libc::EAGAIN));
             assert!(begin.elapsed() >= timeout, "{timeout:?}");
         }
-        assert!(set.lock_for(0, Duration::ZERO).unwrap_err().is_would_block());
+        assert!(set.lock_for(0, Duration::ZERO).unwrap_err().is_timed_out());
+        let at_once = set.operate_for(&[Operation::take(0).no_wait()], Duration::MAX).unwrap_err();
+        assert!(at_once.is_would_block(), "{at_once}");
         set.operate_for(&[Operation::add(0)], Duration::MAX).unwrap();
         set.operate_for(&[Operation::take(0)], Duration::ZERO).unwrap();
         thread::scope(|scope| {
@@ -269,7 +271,8 @@ fn setting_a_value_wakes_who_can_go_on() {
     });
 }
 
-/// The time by the clock that the kernel reads for a set: whole seconds, of a clock that goes on at its ticks only.
+/// The time by the clock that the kernel reads for a set: whole seconds, of a clock that goes on at its ticks
+/// only.
 fn now() -> SystemTime {
     let seconds = clock_gettime(ClockId::RealtimeCoarse).tv_sec;
     SystemTime::UNIX_EPOCH + Duration::from_secs(u64::try_from(seconds).expect("after 1970"))

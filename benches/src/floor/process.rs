@@ -91,12 +91,16 @@ pub(crate) fn keep_open(command: &mut Command, fd: BorrowedFd<'_>) {
 }
 
 /// The descriptor that the program before this one has left open.
-pub(crate) fn inherited(number: i32) -> Result<OwnedFd, Failure> {
+///
+/// # Safety
+///
+/// If it is open, nobody else in this program owns it.
+pub(crate) unsafe fn inherited(number: i32) -> Result<OwnedFd, Failure> {
     // SAFETY: F_SETFD takes a number, and says EBADF where nothing is open.
     if unsafe { libc::fcntl(number, libc::F_SETFD, libc::FD_CLOEXEC) } < 0 {
         return Err(Failure::last(format!("fcntl({number}, F_SETFD, FD_CLOEXEC)")));
     }
-    // SAFETY: open, and left to us: this program was started with its number, and has opened nothing yet.
+    // SAFETY: open, and nobody else's by the caller's promise.
     Ok(unsafe { OwnedFd::from_raw_fd(number) })
 }
 

@@ -5,6 +5,8 @@
 //! exec, which loads a program as well. The starting is std's `Command` in both of the latter: our library
 //! prepares one, and has no other way.
 
+#![allow(unsafe_code)]
+
 use std::cell::RefCell;
 use std::ffi::OsString;
 use std::io::{PipeReader, PipeWriter, Read, Write, pipe};
@@ -137,10 +139,15 @@ pub(crate) fn heir(arguments: &[OsString]) -> Result<(), Failure> {
     let size = size.parse().map_err(|_| by_hand())?;
     let sum = match which.parse() {
         Ok(number) => {
-            let fd = process::inherited(number)?;
+            // SAFETY: this is the first that this program does, and it takes nothing else that it inherits.
+            let fd = unsafe { process::inherited(number) }?;
             sum_raw(&memfd::map(fd.as_fd())?, size, &mut buffer())?
         }
-        Err(_) => sum_ours(&Region::from_fd(inherit::take(which)?)?, size, &mut buffer())?,
+        Err(_) => {
+            // SAFETY: as above.
+            let fd = unsafe { inherit::take(which) }?;
+            sum_ours(&Region::from_fd(fd)?, size, &mut buffer())?
+        }
     };
     std::io::stdout().write_all(&sum.to_ne_bytes()).map_err(|e| Failure::call("write(1, 8 bytes)", &e))
 }

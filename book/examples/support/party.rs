@@ -123,7 +123,7 @@ impl Memory {
             }
             (("make", "memfd"), None) => {
                 let region = Region::create("paid for", SIZE)?;
-                handle = ("memfd".into(), Some(region.duplicate()?));
+                handle = ("memfd".into(), Some(region.try_clone()?.into()));
                 let mapping = region.map()?;
                 *self = Self::Memfd(Box::new((region, mapping)));
             }

@@ -23,7 +23,7 @@ const NAME_LEN: usize = 256;
 const NO_NAME: &[u8] = b"dev/ashmem";
 
 /// What `ASHMEM_PIN` answers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[must_use = "if it was purged, what the memory held is gone"]
 pub enum Pin {
     /// `ASHMEM_NOT_PURGED`: the memory is as it was left.
@@ -34,6 +34,7 @@ pub enum Pin {
 
 impl Pin {
     /// Whether memory was lost.
+    #[must_use]
     pub const fn was_purged(self) -> bool {
         matches!(self, Self::WasPurged)
     }
@@ -46,7 +47,7 @@ impl From<bool> for Pin {
 }
 
 /// What `ASHMEM_GET_PIN_STATUS` answers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum PinStatus {
     /// `ASHMEM_IS_UNPINNED`: at least one page may be taken, or has been.
     Unpinned = 0,
@@ -56,7 +57,7 @@ pub enum PinStatus {
 
 /// From where `lseek` counts. (`SEEK_DATA` and `SEEK_HOLE` depend on which pages have memory, so they are the
 /// backing file's to answer.)
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Whence {
     /// `SEEK_SET`: the beginning.
     Set,
@@ -127,6 +128,7 @@ impl Default for Area {
 
 impl Area {
     /// `open("/dev/ashmem")` - a region without name and size, from which everything may be asked.
+    #[must_use]
     pub const fn new() -> Self {
         Self { name: Vec::new(), size: 0, mask: Prot::ALL, backed: false, position: 0, ranges: Ranges::new() }
     }
@@ -146,6 +148,7 @@ impl Area {
     }
 
     /// `ASHMEM_GET_NAME` - the name, or `dev/ashmem` when there is none.
+    #[must_use]
     pub fn name(&self) -> &[u8] {
         if self.name.is_empty() { NO_NAME } else { &self.name }
     }
@@ -164,6 +167,7 @@ impl Area {
     }
 
     /// `ASHMEM_GET_SIZE` - the size as it was set.
+    #[must_use]
     pub const fn size(&self) -> usize {
         self.size
     }
@@ -196,6 +200,7 @@ impl Area {
     }
 
     /// `ASHMEM_GET_PROT_MASK` - what later mappings may ask for.
+    #[must_use]
     pub const fn prot_mask(&self) -> Prot {
         self.mask
     }
@@ -324,6 +329,7 @@ impl Area {
     }
 
     /// The range that is purged next: of those that still have their memory, the one unpinned first.
+    #[must_use]
     pub fn oldest(&self) -> Option<Unpinned> {
         self.ranges.oldest()
     }
@@ -349,6 +355,7 @@ impl Area {
     }
 
     /// What is unpinned, by page. The driver shows this to nobody.
+    #[must_use]
     pub fn unpinned(&self) -> impl DoubleEndedIterator<Item = &Unpinned> {
         self.ranges.iter()
     }

@@ -52,7 +52,7 @@ const OPEN: Meanings = &[
     (Errno::ENOENT, Kind::NoDriver, "this kernel has no ashmem driver (Linux 5.18 dropped it)"),
     (Errno::ENXIO, Kind::NoDriver, "a device file is there, and no driver behind it"),
     (Errno::ENODEV, Kind::NoDriver, "a device file is there, and no driver behind it"),
-    (Errno::EACCES, Kind::Denied, "the device's mode bits do not let this user open it"),
+    (Errno::EACCES, Kind::PermissionDenied, "the device's mode bits do not let this user open it"),
     (Errno::EMFILE, Kind::TableFull, "this process has no free descriptor (RLIMIT_NOFILE)"),
 ];
 
@@ -78,7 +78,7 @@ struct PinArgument {
 ///
 /// match Device::open() {
 ///     Ok(device) => assert_eq!(device.size(), Ok(0)),
-///     Err(refused) => assert!(refused.is_no_driver() || refused.is_denied(), "{refused}"),
+///     Err(refused) => assert!(refused.is_no_driver() || refused.is_permission_denied(), "{refused}"),
 /// }
 /// ```
 ///
@@ -304,6 +304,7 @@ pub struct DeviceMapping {
 
 impl DeviceMapping {
     /// Where it is. What may be touched there, and whether it is a signal, is for the caller to know.
+    #[must_use]
     pub const fn address(&self) -> *mut c_void {
         self.address
     }

@@ -55,12 +55,12 @@ impl MemoryFile {
     ///
     /// # Errors
     ///
-    /// [`is_bad_input`](Error::is_bad_input) for a length of 0, or beyond Java's `int`; those of
+    /// [`is_invalid_input`](Error::is_invalid_input) for a length of 0, or beyond Java's `int`; those of
     /// [`Region::create_purgeable`], and of mapping.
     pub fn new(name: &str, length: usize) -> Result<Self> {
         if i32::try_from(length).is_err() {
             let call = format!("MemoryFile::new(\"{}\", {length})", name.escape_default());
-            return Err(Error::refused(call, Kind::BadInput, "a length is Java's int: below 2 GiB"));
+            return Err(Error::refused(call, Kind::InvalidInput, "a length is Java's int: below 2 GiB"));
         }
         let region = Region::create_purgeable(name, length)?;
         let mapping = Some(region.map()?);
@@ -236,7 +236,7 @@ impl Read for MemoryStream<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let (at, count) = self.left(buffer.len());
         if count > 0 {
-            self.file.read_bytes(buffer, at, 0, count).map_err(io::Error::other)?;
+            self.file.read_bytes(buffer, at, 0, count)?;
             self.position += count as u64;
         }
         Ok(count)
@@ -247,7 +247,7 @@ impl Write for MemoryStream<'_> {
     fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
         let (at, count) = self.left(buffer.len());
         if count > 0 {
-            self.file.write_bytes(buffer, 0, at, count).map_err(io::Error::other)?;
+            self.file.write_bytes(buffer, 0, at, count)?;
             self.position += count as u64;
         }
         Ok(count)

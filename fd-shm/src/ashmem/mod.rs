@@ -35,6 +35,7 @@ pub(crate) use device::is_device;
 pub use device::{Device, DeviceMapping};
 pub(crate) use layout::Layout;
 pub use memory_file::{MemoryFile, MemoryStream};
+// Part of the interface: where nix changes, this crate's version has to say so.
 pub use nix::errno::Errno;
 pub use pressure::PressureTrigger;
 pub use prot::Prot;

@@ -19,8 +19,9 @@ impl Region {
     ///
     /// # Errors
     ///
-    /// * EINVAL ([`is_bad_input`](Error::is_bad_input)) when offset or length is no multiple of a page, and
-    ///   for a range that ends behind the region or beyond 32 bits. A length of 0 means "to the end".
+    /// * EINVAL ([`is_invalid_input`](Error::is_invalid_input)) when offset or length is no multiple of a
+    ///   page, and for a range that ends behind the region or beyond 32 bits. A length of 0 means "to the
+    ///   end".
     /// * [`is_sealed`](Error::is_sealed) once writing is sealed: nothing is purged any more;
     /// * [`is_damaged`](Error::is_damaged) when a peer has written nonsense over the pins;
     /// * [`is_timed_out`](Error::is_timed_out) when a peer has kept the lock for 10 s;

@@ -17,9 +17,9 @@ const PATH: &str = "/proc/pressure/memory";
 const TRIGGER: Meanings = &[
     (Errno::ENOENT, Kind::System, "this kernel measures no pressure (CONFIG_PSI)"),
     (Errno::EOPNOTSUPP, Kind::System, "this kernel measures no pressure (it was started with psi=0)"),
-    (Errno::EACCES, Kind::Denied, "this user may not set a trigger"),
-    (Errno::EPERM, Kind::Denied, "without CAP_SYS_RESOURCE the window is a multiple of 2 s"),
-    (Errno::EINVAL, Kind::BadInput, "a window has 0.5 to 10 s, and no more of it is waited than it has"),
+    (Errno::EACCES, Kind::PermissionDenied, "this user may not set a trigger"),
+    (Errno::EPERM, Kind::PermissionDenied, "without CAP_SYS_RESOURCE the window is a multiple of 2 s"),
+    (Errno::EINVAL, Kind::InvalidInput, "a window has 0.5 to 10 s, and no more of it is waited than it has"),
     (Errno::EBUSY, Kind::System, "this open file has a trigger already"),
 ];
 
@@ -54,8 +54,9 @@ impl PressureTrigger {
     /// # Errors
     ///
     /// ENOENT and EOPNOTSUPP where the kernel measures no pressure; EPERM and EACCES
-    /// ([`is_denied`](Error::is_denied)) for a window that is no multiple of 2 s, without CAP_SYS_RESOURCE;
-    /// EINVAL ([`is_bad_input`](Error::is_bad_input)) for times that the kernel does not take.
+    /// ([`is_permission_denied`](Error::is_permission_denied)) for a window that is no multiple of 2 s,
+    /// without CAP_SYS_RESOURCE; EINVAL ([`is_invalid_input`](Error::is_invalid_input)) for times that the
+    /// kernel does not take.
     pub fn open(stall: Duration, window: Duration) -> Result<Self> {
         let fd = rustix::fs::open(PATH, OFlags::RDWR | OFlags::NONBLOCK | OFlags::CLOEXEC, Mode::empty())
             .map_err(|e| Error::system(format!("open({PATH})"), e.raw_os_error(), TRIGGER))?;

@@ -11,7 +11,8 @@ use std::collections::{BTreeMap, BTreeSet};
 /// # References
 ///
 /// `struct ashmem_range` of `drivers/staging/android/ashmem.c`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub struct Unpinned {
     /// The first page.
     pub first: u32,
@@ -27,6 +28,7 @@ pub struct Unpinned {
 
 impl Unpinned {
     /// How many pages it has.
+    #[must_use]
     pub const fn pages(&self) -> u32 {
         self.end - self.first
     }

@@ -1,7 +1,7 @@
 //! An ashmem-style region: a name, a size that is fixed from the start, a descriptor, and pins.
 
 use std::ffi::OsString;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStringExt;
 use std::sync::Mutex;
 
@@ -21,19 +21,15 @@ use crate::seals::{self, Seals};
 
 /// What ashmem's answers to pin operations mean here.
 pub(super) const ASHMEM: Meanings = &[
-    (Errno::EINVAL, Kind::BadInput, "offset and length are whole pages of the region, below 4 GiB"),
-    (Errno::EPERM, Kind::Denied, "the driver purges for CAP_SYS_ADMIN alone"),
+    (Errno::EINVAL, Kind::InvalidInput, "offset and length are whole pages of the region, below 4 GiB"),
+    (Errno::EPERM, Kind::PermissionDenied, "the driver purges for CAP_SYS_ADMIN alone"),
 ];
 
 /// What its answer to a mask means.
-const MASK: Meanings = &[(Errno::EINVAL, Kind::BadInput, "a mask only ever loses bits")];
-
-/// What the kernel means when it duplicates no descriptor.
-const DUPLICATE: Meanings =
-    &[(Errno::EMFILE, Kind::TableFull, "this process has no free descriptor (RLIMIT_NOFILE)")];
+const MASK: Meanings = &[(Errno::EINVAL, Kind::InvalidInput, "a mask only ever loses bits")];
 
 /// Who keeps the pins of a region, and so what [`Region::unpin`] does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Pinning {
     /// Nobody, as Android's own memfd regions have it: every call succeeds and changes nothing, and all of
     /// the region is pinned. The file is as long as the region, like any memory file.
@@ -129,7 +125,7 @@ impl Region {
     ///
     /// # Errors
     ///
-    /// * [`is_bad_input`](Error::is_bad_input) when the size is 0, the name is longer than
+    /// * [`is_invalid_input`](Error::is_invalid_input) when the size is 0, the name is longer than
     ///   [`NAME_MAX`](crate::NAME_MAX) bytes (ashmem would cut it at 255), or it has a zero byte;
     /// * EMFILE, ENFILE when descriptors run out; EFBIG when the size is beyond the kernel's limit.
     #[doc(alias = "ashmem_create_region")]
@@ -147,7 +143,7 @@ impl Region {
     #[doc(alias = "ashmem_create_region")]
     pub fn create_purgeable(name: &str, size: usize) -> Result<Self> {
         match Self::create_with(name, size, Pinning::Driver) {
-            Err(refused) if refused.is_no_driver() || refused.is_denied() => {
+            Err(refused) if refused.is_no_driver() || refused.is_permission_denied() => {
                 Self::create_with(name, size, Pinning::Kept)
             }
             made => made,
@@ -162,7 +158,7 @@ impl Region {
     pub fn create_with(name: &str, size: usize, pinning: Pinning) -> Result<Self> {
         let call = || format!("Region::create(\"{}\", {size})", name.escape_default());
         if size == 0 {
-            return Err(Error::refused(call(), Kind::BadInput, "a region of size 0 can never be mapped"));
+            return Err(Error::refused(call(), Kind::InvalidInput, "a region of size 0 can never be mapped"));
         }
         if pinning == Pinning::Driver {
             let device = Device::open()?;
@@ -174,7 +170,7 @@ impl Region {
         let mut keeper = Keeper::Nobody;
         if pinning == Pinning::Kept {
             let Some(layout) = Layout::of_data(size) else {
-                return Err(Error::refused(call(), Kind::BadInput, "no file has so many bytes"));
+                return Err(Error::refused(call(), Kind::InvalidInput, "no file has so many bytes"));
             };
             fchmod(&memfd, KEEPS_PINS | Mode::from_raw_mode(0o666))
                 .map_err(|e| Error::system(call(), e.raw_os_error(), &[]))?;
@@ -196,16 +192,30 @@ impl Region {
         Ok(FixedFd::new(fd)?.into())
     }
 
-    /// `fcntl(fd, F_DUPFD_CLOEXEC)` - another descriptor of the same open file, to hand over or to keep.
+    /// `fcntl(fd, F_DUPFD_CLOEXEC)` - another descriptor of the same open file, to keep or, as an
+    /// [`OwnedFd`], to hand over. Over pins it is a party of its own, as one in another process would be.
     ///
     /// # Errors
     ///
-    /// EMFILE ([`is_table_full`](Error::is_table_full)) when descriptors run out.
-    pub fn duplicate(&self) -> Result<OwnedFd> {
-        rustix::io::fcntl_dupfd_cloexec(self, 0).map_err(|e| {
-            let call = format!("fcntl({}, F_DUPFD_CLOEXEC)", self.as_fd().as_raw_fd());
-            Error::system(call, e.raw_os_error(), DUPLICATE)
-        })
+    /// Those of [`FixedFd::try_clone`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::fs::File;
+    /// use std::os::fd::OwnedFd;
+    /// use std::sync::atomic::{AtomicU32, Ordering};
+    ///
+    /// let region = fd_shm::Region::create("frames", 4096)?;
+    /// let ours = region.map::<AtomicU32>()?;
+    /// ours.store(7, Ordering::Relaxed);
+    /// assert_eq!(region.try_clone()?.map::<AtomicU32>()?.load(Ordering::Relaxed), 7);
+    /// let file = File::from(OwnedFd::from(region.try_clone()?));
+    /// # assert_eq!(file.metadata().expect("open").len(), 4096);
+    /// # Ok::<(), fd_shm::Error>(())
+    /// ```
+    pub fn try_clone(&self) -> Result<Self> {
+        Ok(self.fd.try_clone()?.into())
     }
 
     /// `readlink(/proc/self/fd/N)` - the name that the region was created with: a label for people, unique to
@@ -272,7 +282,7 @@ impl Region {
     ///
     /// # Errors
     ///
-    /// EINVAL ([`is_bad_input`](Error::is_bad_input)) for what is not in the present mask; EPERM
+    /// EINVAL ([`is_invalid_input`](Error::is_invalid_input)) for what is not in the present mask; EPERM
     /// ([`is_sealed`](Error::is_sealed)) when F_SEAL_SEAL forbids further seals.
     #[doc(alias = "ashmem_set_prot_region")]
     #[doc(alias = "ASharedMemory_setProt")]

@@ -13,7 +13,7 @@ use crate::mapping::{Mapping, ReadMapping};
 /// `android.os.SharedMemory`, with the contract that Java's class has.
 ///
 /// What is an exception there is an [`Error`] here: an `IllegalArgumentException` one that
-/// [`is_bad_input`](Error::is_bad_input), an `ErrnoException` one with an errno. `close` is dropping:
+/// [`is_invalid_input`](Error::is_invalid_input), an `ErrnoException` one with an errno. `close` is dropping:
 /// mappings stay valid, and what Java answers with an `IllegalStateException`, a use after `close`, does not
 /// compile. As a `Parcelable` it is its descriptor and nothing else: [`as_fd`](AsFd::as_fd) on one side,
 /// [`from_fd`](Self::from_fd) on the other.
@@ -29,7 +29,7 @@ use crate::mapping::{Mapping, ReadMapping};
 /// let ours = memory.map_read_write()?;
 /// memory.set_protect(Prot::READ)?;
 ///
-/// let theirs = SharedMemory::from_fd(memory.duplicate()?)?;
+/// let theirs = SharedMemory::from_fd(memory.try_clone()?.into())?;
 /// assert_eq!(theirs.size(), 5000); // asked of the descriptor
 /// assert!(theirs.map_read_write().is_err());
 /// let theirs = theirs.map_read_only()?;
@@ -54,12 +54,12 @@ impl SharedMemory {
     ///
     /// # Errors
     ///
-    /// [`is_bad_input`](Error::is_bad_input) for a size of 0, or beyond Java's `int`; those of
+    /// [`is_invalid_input`](Error::is_invalid_input) for a size of 0, or beyond Java's `int`; those of
     /// [`Region::create`].
     pub fn create(name: &str, size: usize) -> Result<Self> {
         if i32::try_from(size).is_err() {
             let call = format!("SharedMemory::create(\"{}\", {size})", name.escape_default());
-            return Err(Error::refused(call, Kind::BadInput, "a size is Java's int: below 2 GiB"));
+            return Err(Error::refused(call, Kind::InvalidInput, "a size is Java's int: below 2 GiB"));
         }
         Ok(Self { region: Region::create(name, size)? })
     }
@@ -74,14 +74,14 @@ impl SharedMemory {
         Ok(Self { region: Region::from_fd(fd)? })
     }
 
-    /// Another descriptor of the same region, to hand over or to keep.
+    /// Another descriptor of the same region, to keep or to hand over.
     ///
     /// # Errors
     ///
-    /// Those of [`Region::duplicate`].
+    /// Those of [`Region::try_clone`].
     #[doc(alias = "ASharedMemory_dupFromJava")]
-    pub fn duplicate(&self) -> Result<OwnedFd> {
-        self.region.duplicate()
+    pub fn try_clone(&self) -> Result<Self> {
+        Ok(Self { region: self.region.try_clone()? })
     }
 
     /// The number of bytes, as asked for.
@@ -121,7 +121,7 @@ impl SharedMemory {
     ///
     /// # Errors
     ///
-    /// * [`is_bad_input`](Error::is_bad_input) for a length of 0, or a part that reaches past
+    /// * [`is_invalid_input`](Error::is_invalid_input) for a length of 0, or a part that reaches past
     ///   the end; also for rights that are not "read" or "read and write" (memory that others
     ///   write is never run from here);
     /// * EINVAL for an offset that is no multiple of a page;
@@ -132,18 +132,18 @@ impl SharedMemory {
         let size = self.size();
         if len == 0 || offset > size || len > size - offset {
             let text = format!("a part has a byte at least, and lies in the {size} bytes");
-            return Err(Error::refused(call(), Kind::BadInput, text));
+            return Err(Error::refused(call(), Kind::InvalidInput, text));
         }
         if !offset.is_multiple_of(page_size()) {
             let known = Error::system(call(), Errno::EINVAL as i32, &[]);
-            return Err(known.because(Kind::BadInput, "a mapping begins at a page of the region"));
+            return Err(known.because(Kind::InvalidInput, "a mapping begins at a page of the region"));
         }
         let fd = self.region.as_fd();
         match (prot.contains(Prot::READ), prot.contains(Prot::WRITE)) {
             _ if prot.contains(Prot::EXEC) => {
-                Err(Error::refused(call(), Kind::BadInput, "what others can write is not run"))
+                Err(Error::refused(call(), Kind::InvalidInput, "what others can write is not run"))
             }
-            (false, _) => Err(Error::refused(call(), Kind::BadInput, "a mapping that cannot be read")),
+            (false, _) => Err(Error::refused(call(), Kind::InvalidInput, "a mapping that cannot be read")),
             (true, false) => Ok(SharedBuffer::Read(ReadMapping::of_part(fd, offset, len)?)),
             (true, true) => Ok(SharedBuffer::Write(Mapping::of_part(fd, offset, len)?)),
         }
@@ -175,6 +175,7 @@ pub enum SharedBuffer {
 impl SharedBuffer {
     /// How many bytes are mapped.
     #[allow(clippy::len_without_is_empty)] // never empty
+    #[must_use]
     pub fn len(&self) -> usize {
         match self {
             Self::Read(mapping) => mapping.len(),
@@ -183,6 +184,7 @@ impl SharedBuffer {
     }
 
     /// Whether it cannot be written: `ByteBuffer.isReadOnly`.
+    #[must_use]
     pub const fn is_read_only(&self) -> bool {
         matches!(self, Self::Read(_))
     }

@@ -49,7 +49,8 @@ pub struct Shrinker {
 }
 
 /// What a shrinker has done.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Freed {
     /// Each range that it purged, in that order.
     pub purged: Vec<Purged>,
@@ -58,7 +59,8 @@ pub struct Freed {
 }
 
 /// One range that was purged.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub struct Purged {
     /// The number of its region: the first that was added is 0.
     pub region: usize,
@@ -70,11 +72,13 @@ pub struct Purged {
 
 impl Freed {
     /// How many pages were purged, touched or not: what the driver counts.
+    #[must_use]
     pub fn pages(&self) -> usize {
         self.purged.iter().map(|purged| purged.range.pages() as usize).sum()
     }
 
     /// How much memory went back to the system.
+    #[must_use]
     pub fn bytes(&self) -> u64 {
         self.purged.iter().map(|purged| purged.bytes).sum()
     }
@@ -82,6 +86,7 @@ impl Freed {
 
 impl Shrinker {
     /// For no region yet.
+    #[must_use]
     pub const fn new() -> Self {
         Self { regions: Vec::new() }
     }
@@ -90,19 +95,19 @@ impl Shrinker {
     ///
     /// # Errors
     ///
-    /// * [`is_bad_input`](Error::is_bad_input) for a region that does not keep pins in its file: nobody can
-    ///   purge one without pins, and the kernel purges the driver's;
-    /// * those of [`Region::duplicate`].
+    /// * [`is_invalid_input`](Error::is_invalid_input) for a region that does not keep pins in its file:
+    ///   nobody can purge one without pins, and the kernel purges the driver's;
+    /// * those of [`Region::try_clone`].
     pub fn add(&mut self, region: &Region) -> Result<usize> {
         if region.pinning() != Pinning::Kept {
             let text = "a region whose holders do not keep its pins is not theirs to purge";
             return Err(Error::refused(
                 format!("Shrinker::add({})", region.as_fd().as_raw_fd()),
-                Kind::BadInput,
+                Kind::InvalidInput,
                 text,
             ));
         }
-        self.regions.push(Region::from_fd(region.duplicate()?)?);
+        self.regions.push(region.try_clone()?);
         Ok(self.regions.len() - 1)
     }
 
@@ -116,6 +121,7 @@ impl Shrinker {
     }
 
     /// How many pages could be purged now; what a region that refuses has is not counted.
+    #[must_use]
     pub fn purgeable_pages(&self) -> usize {
         self.purgeable().map(|range| range.pages() as usize).sum()
     }

@@ -26,7 +26,18 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! In a child that uses this crate: `Region::from_fd(inherit::take("FRAMES")?)`.
+//! In a child that uses this crate, at the beginning of its `main`, and with a promise ([`take`]):
+//!
+//! ```no_run
+//! use fd_shm::{Region, handover::inherit};
+//!
+//! // SAFETY: nothing was opened before this, and nothing else here takes what is inherited.
+//! let region = Region::from_fd(unsafe { inherit::take("FRAMES") }?)?;
+//! # Ok::<(), fd_shm::Error>(())
+//! ```
+//!
+//! One descriptor can do without: started with it as its standard input (`Command::stdin`), the child has a
+//! safe duplicate of it, `std::io::stdin().as_fd().try_clone_to_owned()`.
 //!
 //! # References
 //!
@@ -58,33 +69,30 @@ const DUP: Meanings =
     &[(Errno::EMFILE, Kind::TableFull, "this process's table is full; no child has started")];
 
 /// What the kernel means when the number cannot be taken.
-const TAKE: Meanings = &[(
-    Errno::EBADF,
-    Kind::NoSuchDescriptor,
-    "not open: closed since, or taken by the program that ran before",
-)];
+const TAKE: Meanings =
+    &[(Errno::EBADF, Kind::NotFound, "not open: closed since, or taken by the program that ran before")];
 
-/// The names that were taken here. Two threads must not own one descriptor.
-static TAKEN: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
+/// The numbers that were taken here: a number is inherited once, by whatever names it is called.
+static TAKEN: Mutex<BTreeSet<RawFd>> = Mutex::new(BTreeSet::new());
 
 /// Leaves `descriptor` open in every child that `command` starts, and tells it there under `name`.
 ///
 /// The command keeps a copy of its own until it is dropped, so the descriptor may be closed at once. `name`
-/// becomes a variable of the child's environment; `env_clear` after this would take it away again. Under a name
-/// that was used before, the child is told of the later descriptor alone, and has both.
+/// becomes a variable of the child's environment; `env_clear` after this would take it away again. Under a
+/// name that was used before, the child is told of the later descriptor alone, and has both.
 ///
 /// `CommandExt::exec` starts no child: it takes the mark off in this very process, and should it fail, other
 /// children get the copy too, until the command is dropped.
 ///
 /// # Errors
 ///
-/// [`is_bad_input`](Error::is_bad_input) for a name that no environment variable can have; EMFILE
+/// [`is_invalid_input`](Error::is_invalid_input) for a name that no environment variable can have; EMFILE
 /// ([`is_table_full`](Error::is_table_full)) when *this* process has no number left: the child's table begins
 /// as a copy of ours.
 pub fn hand_down(command: &mut Command, name: &str, descriptor: BorrowedFd<'_>) -> Result<()> {
     let call = || format!("fcntl({}, F_DUPFD_CLOEXEC) for the child's {name:?}", descriptor.as_raw_fd());
     if name.is_empty() || name.contains(['=', '\0']) {
-        return Err(Error::refused(call(), Kind::BadInput, "no environment variable can be called that"));
+        return Err(Error::refused(call(), Kind::InvalidInput, "no environment variable can be called that"));
     }
     let system = |errno: rustix::io::Errno| Error::system(call(), errno.raw_os_error(), DUP);
     let copy = fcntl_dupfd_cloexec(descriptor, FIRST).map_err(system)?;
@@ -97,34 +105,53 @@ pub fn hand_down(command: &mut Command, name: &str, descriptor: BorrowedFd<'_>) 
     Ok(())
 }
 
-/// Takes the descriptor that the parent has handed down under `name`, once.
+/// Takes the descriptor that the parent has handed down under `name`, once, and owns it.
 ///
 /// From here on it is close-on-exec, like every other: the children of this process do not get it.
 ///
-/// That the descriptor is nobody else's is known from three things. Number and file come from the environment
-/// that this program was started with, which safe code cannot change (`set_var` is `unsafe`; before the
-/// edition of 2024 it only ought to have been). The descriptor is not yet close-on-exec, as everything is
-/// that Rust's library and this crate open. And a name is given out once.
+/// What can be checked is: the number is open, stands for the very file that was handed down, has not been
+/// taken here before, and is not yet close-on-exec, as everything is that Rust's library and this crate open.
+/// That catches mistakes, and proves nothing: the kernel knows which process has a number, and nobody knows
+/// which part of it is going to close it.
 ///
-/// So the parent is believed, as everything else is that it puts into the environment, and one thing is left
-/// to this program: call this before anything that opens files *without* close-on-exec. A parent that names
-/// the very file and the very number that such an open gets would make two owners of one descriptor.
+/// A duplicate would need no promise, for it would be nobody else's. But it takes a free number, which a
+/// started program need not have, and what was inherited would stay open beside it and hold the memory until
+/// the process ends.
+///
+/// # Safety
+///
+/// The number that the variable `name` leads to belongs to nobody else in this process, and nobody else will
+/// take it: two owners would close it twice, and the second time it may be a stranger's. So:
+///
+/// * the variable is as the parent has set it, by [`hand_down`] or in its form, and the parent is right about
+///   it;
+/// * this program has opened no file under that number since it was started;
+/// * nothing else in it takes over inherited numbers that may be this one, as `LISTEN_FDS` and `MAKEFLAGS`
+///   have it.
+///
+/// The last two hold at the beginning of `main`, before anything opens files without close-on-exec.
 ///
 /// # Errors
 ///
-/// [`is_no_such_descriptor`](Error::is_no_such_descriptor) when nothing was handed down under that name, when
+/// [`is_not_found`](Error::is_not_found) when nothing was handed down under that name, when
 /// it was taken already, or when the number stands for something else by now.
-pub fn take(name: &str) -> Result<OwnedFd> {
-    let refused = |text| Error::refused(format!("inherit::take({name:?})"), Kind::NoSuchDescriptor, text);
+///
+/// # References
+///
+/// `std::io`, "I/O Safety"; `OwnedFd::from_raw_fd`, which makes the same demand.
+pub unsafe fn take(name: &str) -> Result<OwnedFd> {
+    let refused = |text| Error::refused(format!("inherit::take({name:?})"), Kind::NotFound, text);
     let note = env::var(name).map_err(|_| refused("nothing was handed down under this name"))?;
     let note = Note::from_text(&note).ok_or_else(|| refused("the variable names no descriptor"))?;
-    // A set of names stays one, whoever panicked while holding it.
+    // A set of numbers stays one, whoever panicked while holding it.
     let mut taken = TAKEN.lock().unwrap_or_else(PoisonError::into_inner);
-    if taken.contains(name) {
+    if taken.contains(&note.number) {
         return Err(refused("taken already"));
     }
-    let fd = note.claim(name, &refused)?;
-    taken.insert(name.to_owned());
+    // SAFETY: whose the number is, the caller has promised; not ours, or it would be in `taken`, which is
+    // locked.
+    let fd = unsafe { note.claim(name, &refused) }?;
+    taken.insert(note.number);
     Ok(fd)
 }
 
@@ -179,7 +206,11 @@ impl Note {
     }
 
     /// Makes the descriptor ours, after checking that it is the one that was handed down.
-    fn claim(&self, name: &str, refused: &dyn Fn(&'static str) -> Error) -> Result<OwnedFd> {
+    ///
+    /// # Safety
+    ///
+    /// If it is open, nobody else owns it.
+    unsafe fn claim(&self, name: &str, refused: &dyn Fn(&'static str) -> Error) -> Result<OwnedFd> {
         let system = |errno: rustix::io::Errno| {
             let call = format!("fcntl({}, F_GETFD) for {name:?}", self.number);
             Error::system(call, errno.raw_os_error(), TAKE)
@@ -193,14 +224,13 @@ impl Note {
         if flags & libc::FD_CLOEXEC != 0 {
             return Err(refused("its number belongs to something that this program has opened"));
         }
-        // SAFETY: open, and left to this name, as the documentation of `take` argues: nobody else closes it.
+        // SAFETY: open, and by the caller's promise nobody else closes it.
         let found = unsafe { BorrowedFd::borrow_raw(self.number) };
         if Self::of(found).map_err(system)? != *self {
             return Err(refused("its number stands for another file by now"));
         }
         fcntl_setfd(found, FdFlags::CLOEXEC).map_err(system)?;
-        // SAFETY: open since exec and left to this name, as the documentation of `take` argues; `TAKEN` is
-        // locked, so no other thread is here.
+        // SAFETY: open, and nobody else's by the caller's promise.
         Ok(unsafe { OwnedFd::from_raw_fd(self.number) })
     }
 }

@@ -44,6 +44,7 @@ pub struct OpenFiles<T: AsFd = OwnedFd> {
 
 impl<T: AsFd> OpenFiles<T> {
     /// None yet.
+    #[must_use]
     pub fn new() -> Self {
         // INVARIANT: nothing to order.
         Self { known: Vec::new() }
@@ -77,11 +78,13 @@ impl<T: AsFd> OpenFiles<T> {
     }
 
     /// How many open files are known.
+    #[must_use]
     pub fn len(&self) -> usize {
         self.known.len()
     }
 
     /// Whether none is.
+    #[must_use]
     pub fn is_empty(&self) -> bool {
         self.known.is_empty()
     }

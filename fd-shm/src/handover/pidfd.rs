@@ -40,16 +40,16 @@ use crate::error::{Error, Kind, Meanings, Result};
 /// What the kernel means when it opens no pidfd.
 const OPEN: Meanings = &[
     (Errno::ESRCH, Kind::Gone, "no such process"),
-    (Errno::EINVAL, Kind::BadInput, "a thread's number, not a process's"),
+    (Errno::EINVAL, Kind::InvalidInput, "a thread's number, not a process's"),
     (Errno::EMFILE, Kind::TableFull, "this process's table is full"),
     (Errno::ENOSYS, Kind::System, "this kernel has no pidfds (Linux 5.3)"),
 ];
 
 /// What the kernel means when it does not copy the descriptor.
 const GETFD: Meanings = &[
-    (Errno::EBADF, Kind::NoSuchDescriptor, "the other process has no such descriptor"),
+    (Errno::EBADF, Kind::NotFound, "the other process has no such descriptor"),
     (Errno::ESRCH, Kind::Gone, "the other process has ended"),
-    (Errno::EPERM, Kind::Denied, "the other process may not be attached to (ptrace rules)"),
+    (Errno::EPERM, Kind::PermissionDenied, "the other process may not be attached to (ptrace rules)"),
     (Errno::EMFILE, Kind::TableFull, "this process's table is full; nothing was taken"),
     (Errno::ENOSYS, Kind::System, "this kernel cannot (Linux 5.6), or a filter forbids it"),
 ];
@@ -94,8 +94,9 @@ impl Pull for Process {
     ///
     /// # Errors
     ///
-    /// * EPERM ([`is_denied`](Error::is_denied)), with the rule that is in force on this machine;
-    /// * EBADF ([`is_no_such_descriptor`](Error::is_no_such_descriptor)) when the number is not open there;
+    /// * EPERM ([`is_permission_denied`](Error::is_permission_denied)), with the rule that is in force on
+    ///   this machine;
+    /// * EBADF ([`is_not_found`](Error::is_not_found)) when the number is not open there;
     /// * ESRCH ([`is_gone`](Error::is_gone)) when the process has ended;
     /// * EMFILE ([`is_table_full`](Error::is_table_full)): nothing is lost, and it can be tried again.
     fn pull(&self, number: RawFd) -> Result<OwnedFd> {
@@ -124,7 +125,7 @@ pub struct Allowance {
 ///
 /// # Errors
 ///
-/// [`is_bad_input`](Error::is_bad_input) when no process has that number.
+/// [`is_invalid_input`](Error::is_invalid_input) when no process has that number.
 ///
 /// # Examples
 ///
@@ -141,7 +142,7 @@ pub fn allow(receiver: u32) -> Result<Allowance> {
         Ok(()) => Ok(Allowance { recorded: true }),
         // Yama answers so too, when it knows no such process.
         Err(rustix::io::Errno::INVAL) if target::yama_is_here() => {
-            Err(Error::refused(call(), Kind::BadInput, "no such process"))
+            Err(Error::refused(call(), Kind::InvalidInput, "no such process"))
         }
         Err(rustix::io::Errno::INVAL) => Ok(Allowance { recorded: false }),
         Err(errno) => Err(Error::system(call(), errno.raw_os_error(), &[])),
@@ -150,6 +151,7 @@ pub fn allow(receiver: u32) -> Result<Allowance> {
 
 impl Allowance {
     /// Whether this kernel has Yama, which keeps the permission. Otherwise none was needed.
+    #[must_use]
     pub fn is_recorded(&self) -> bool {
         self.recorded
     }

@@ -6,8 +6,8 @@
 //!
 //! The kernel decides by the rules for *reading* a process: same user, no more capabilities, dumpable. Yama
 //! is not asked. And because opening is an act (a device may do something, a named pipe waits), this module
-//! first takes hold of the file without opening it, and opens none but regular files; and where somebody has a
-//! lease on one (`F_SETLEASE`), whose end the opener would be made to wait for, it does not wait.
+//! first takes hold of the file without opening it, and opens none but regular files; and where somebody has
+//! a lease on one (`F_SETLEASE`), whose end the opener would be made to wait for, it does not wait.
 //!
 //! # Examples
 //!
@@ -45,11 +45,11 @@ const PROCESS: Meanings = &[
 
 /// What the kernel means when it does not lead to the file.
 const FIND: Meanings = &[
-    (Errno::ENOENT, Kind::NoSuchDescriptor, "the other process has no such descriptor"),
+    (Errno::ENOENT, Kind::NotFound, "the other process has no such descriptor"),
     (Errno::ESRCH, Kind::Gone, "the other process has ended"),
     (
         Errno::EACCES,
-        Kind::Denied,
+        Kind::PermissionDenied,
         "the other process belongs to another user, has more capabilities, or has made itself undumpable; \
          CAP_SYS_PTRACE would do",
     ),
@@ -58,9 +58,9 @@ const FIND: Meanings = &[
 
 /// What the kernel means when it leads to the file and does not open it.
 const OPEN: Meanings = &[
-    (Errno::EACCES, Kind::Denied, "the file's mode bits do not let this user in"),
-    (Errno::EPERM, Kind::Denied, "the file was marked immutable or append-only"),
-    (Errno::EAGAIN, Kind::System, "somebody has a lease on the file, and would be waited for"),
+    (Errno::EACCES, Kind::PermissionDenied, "the file's mode bits do not let this user in"),
+    (Errno::EPERM, Kind::PermissionDenied, "the file was marked immutable or append-only"),
+    (Errno::EAGAIN, Kind::WouldBlock, "somebody has a lease on the file, and would be waited for"),
     (Errno::EMFILE, Kind::TableFull, "this process's table is full; nothing was opened"),
 ];
 
@@ -125,9 +125,9 @@ impl Pull for Process {
     ///
     /// # Errors
     ///
-    /// * EACCES ([`is_denied`](Error::is_denied)) when this process may not look into the other, or the
-    ///   file's mode bits forbid it;
-    /// * ENOENT ([`is_no_such_descriptor`](Error::is_no_such_descriptor)) when the number is not open there;
+    /// * EACCES ([`is_permission_denied`](Error::is_permission_denied)) when this process may not look into
+    ///   the other, or the file's mode bits forbid it;
+    /// * ENOENT ([`is_not_found`](Error::is_not_found)) when the number is not open there;
     /// * ESRCH ([`is_gone`](Error::is_gone)) when the process has ended;
     /// * [`is_not_a_region`](Error::is_not_a_region) for a pipe, a socket, a device: they are not opened;
     /// * EAGAIN ([`is_would_block`](Error::is_would_block)) when the holder, or another, has a lease on the

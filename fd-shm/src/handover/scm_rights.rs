@@ -55,19 +55,19 @@ const SENDMSG: Meanings = &[
     (Errno::ECONNRESET, Kind::System, "the other side closed with messages unread"),
     (Errno::ECONNREFUSED, Kind::System, "nobody listens on the other side"),
     (Errno::ENOTCONN, Kind::System, "the socket is not connected"),
-    (Errno::EPERM, Kind::System, "the receiver takes no descriptors (SO_PASSRIGHTS)"),
+    (Errno::EPERM, Kind::PermissionDenied, "the receiver takes no descriptors (SO_PASSRIGHTS)"),
     (
         Errno::ETOOMANYREFS,
-        Kind::System,
+        Kind::Limit,
         "more descriptors of this user are in flight than RLIMIT_NOFILE allows",
     ),
     (Errno::EMSGSIZE, Kind::System, "larger than one message of this socket can be"),
-    (Errno::EAGAIN, Kind::System, "no room in the socket, and it does not wait"),
+    (Errno::EAGAIN, Kind::WouldBlock, "no room in the socket, and it does not wait"),
 ];
 
 /// What the kernel means when it does not receive.
 const RECVMSG: Meanings = &[
-    (Errno::EAGAIN, Kind::System, "no message yet, and the socket does not wait"),
+    (Errno::EAGAIN, Kind::WouldBlock, "no message yet, and the socket does not wait"),
     (Errno::ECONNRESET, Kind::System, "the other side closed with messages unread"),
     (Errno::ENOTCONN, Kind::System, "the socket is not connected"),
     (Errno::ENOTSOCK, Kind::System, "not a socket"),
@@ -84,7 +84,7 @@ const RECVMSG: Meanings = &[
 ///
 /// # Errors
 ///
-/// * [`is_bad_input`](Error::is_bad_input) when `bytes` is empty, or there are more than
+/// * [`is_invalid_input`](Error::is_invalid_input) when `bytes` is empty, or there are more than
 ///   [`MAX_DESCRIPTORS`] descriptors;
 /// * EPIPE, ECONNRESET, ECONNREFUSED, ENOTCONN when there is no receiver;
 /// * EPERM when the receiver takes no descriptors (it has SO_PASSRIGHTS off, Linux 6.16): nothing was sent;
@@ -92,6 +92,7 @@ const RECVMSG: Meanings = &[
 /// * ETOOMANYREFS when too many descriptors of this user are in flight;
 /// * EAGAIN ([`is_would_block`](Error::is_would_block)) when a non-blocking socket is full. The text says how
 ///   much went out before that; the descriptors went with the first byte.
+#[doc(alias = "sendmsg")]
 pub fn send(socket: impl UnixSocket, bytes: &[u8], descriptors: &[BorrowedFd<'_>]) -> Result<()> {
     let socket = socket.as_fd();
     let call = || {
@@ -99,11 +100,11 @@ pub fn send(socket: impl UnixSocket, bytes: &[u8], descriptors: &[BorrowedFd<'_>
     };
     if bytes.is_empty() {
         let text = "a message needs at least one byte: without it a stream socket drops the descriptors";
-        return Err(Error::refused(call(), Kind::BadInput, text));
+        return Err(Error::refused(call(), Kind::InvalidInput, text));
     }
     if descriptors.len() > MAX_DESCRIPTORS {
         let text = format!("one message carries at most {MAX_DESCRIPTORS} descriptors");
-        return Err(Error::refused(call(), Kind::BadInput, text));
+        return Err(Error::refused(call(), Kind::InvalidInput, text));
     }
     let mut sent = send_once(socket, bytes, descriptors)
         .map_err(|errno| Error::system(call(), errno.raw_os_error(), SENDMSG))?;
@@ -140,6 +141,7 @@ impl<S: UnixSocket> Push for S {
 
 /// One received message.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct Message {
     /// How many bytes of the buffer were filled.
     pub len: usize,
@@ -180,16 +182,17 @@ impl Message {
 /// * [`is_truncated`](Error::is_truncated) when descriptors were lost because this process's table is full,
 ///   or bytes because the datagram is longer than the buffer;
 /// * [`is_descriptor_count`](Error::is_descriptor_count) when more than `max_descriptors` came;
-/// * [`is_bad_input`](Error::is_bad_input) for an empty buffer, with which a message and the end look the
-///   same;
+/// * [`is_invalid_input`](Error::is_invalid_input) for an empty buffer, with which a message and the end look
+///   the same;
 /// * EAGAIN ([`is_would_block`](Error::is_would_block)) when a non-blocking socket has no message.
+#[doc(alias = "recvmsg")]
 pub fn receive(socket: impl AsFd, buffer: &mut [u8], max_descriptors: usize) -> Result<Message> {
     let socket = socket.as_fd();
     let room = buffer.len();
     let call = || format!("recvmsg({}, at most {room} bytes)", socket.as_raw_fd());
     if buffer.is_empty() {
         let text = "an empty buffer cannot tell a message from the end";
-        return Err(Error::refused(call(), Kind::BadInput, text));
+        return Err(Error::refused(call(), Kind::InvalidInput, text));
     }
     // From here on each descriptor has an owner, so every return below closes what it does not hand over.
     let got = recvmsg(socket, buffer)

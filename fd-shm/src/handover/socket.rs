@@ -21,7 +21,7 @@ impl<F: AsFd> UnixSocket for UnixFd<F> {}
 impl<T: UnixSocket> UnixSocket for &T {}
 
 /// What the kernel means when it does not tell the socket's domain.
-const DOMAIN: Meanings = &[(Errno::ENOTSOCK, Kind::BadInput, "not a socket")];
+const DOMAIN: Meanings = &[(Errno::ENOTSOCK, Kind::InvalidInput, "not a socket")];
 
 /// A descriptor that was checked to be a Unix socket, of whatever type: a SOCK_SEQPACKET, an inherited one.
 ///
@@ -37,7 +37,7 @@ const DOMAIN: Meanings = &[(Errno::ENOTSOCK, Kind::BadInput, "not a socket")];
 /// let (ours, _theirs) = std::os::unix::net::UnixStream::pair()?;
 /// assert!(UnixFd::new(std::os::fd::OwnedFd::from(ours)).is_ok());
 /// let tcp = std::net::TcpListener::bind("127.0.0.1:0")?;
-/// assert!(UnixFd::new(tcp).is_err_and(|refused| refused.is_bad_input()));
+/// assert!(UnixFd::new(tcp).is_err_and(|refused| refused.is_invalid_input()));
 /// # Ok::<(), std::io::Error>(())
 /// ```
 #[derive(Debug)]
@@ -51,7 +51,7 @@ impl<F: AsFd> UnixFd<F> {
     ///
     /// # Errors
     ///
-    /// [`is_bad_input`](Error::is_bad_input) when it is another kind of socket, or none.
+    /// [`is_invalid_input`](Error::is_invalid_input) when it is another kind of socket, or none.
     pub fn new(fd: F) -> Result<Self> {
         let call = || format!("getsockopt({}, SOL_SOCKET, SO_DOMAIN)", fd.as_fd().as_raw_fd());
         match sockopt::socket_domain(&fd) {
@@ -59,7 +59,7 @@ impl<F: AsFd> UnixFd<F> {
             Ok(AddressFamily::UNIX) => Ok(Self { fd }),
             Ok(_) => {
                 let text = "not a Unix socket: any other drops descriptors without a word";
-                Err(Error::refused(call(), Kind::BadInput, text))
+                Err(Error::refused(call(), Kind::InvalidInput, text))
             }
             Err(errno) => Err(Error::system(call(), errno.raw_os_error(), DOMAIN)),
         }

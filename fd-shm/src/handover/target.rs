@@ -14,7 +14,7 @@ const YAMA: &str = "/proc/sys/kernel/yama/ptrace_scope";
 /// The pid as the kernel takes it; a refusal when no process can have it.
 pub(super) fn pid(call: impl Fn() -> String, pid: u32) -> Result<Pid> {
     let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
-    pid.ok_or_else(|| Error::refused(call(), Kind::BadInput, "no process has such a number"))
+    pid.ok_or_else(|| Error::refused(call(), Kind::InvalidInput, "no process has such a number"))
 }
 
 /// The number as the kernel takes it; a refusal when no descriptor can have it.
@@ -22,7 +22,7 @@ pub(super) fn number(call: impl Fn() -> String, number: RawFd) -> Result<RawFd> 
     if number >= 0 {
         return Ok(number);
     }
-    Err(Error::refused(call(), Kind::NoSuchDescriptor, "no descriptor has a negative number"))
+    Err(Error::refused(call(), Kind::NotFound, "no descriptor has a negative number"))
 }
 
 /// Whether this kernel has Yama.
@@ -35,7 +35,8 @@ pub(super) fn explain_attach(error: Error) -> Error {
     if error.raw_os_error() != Some(Errno::EPERM as i32) {
         return error;
     }
-    error.because(Kind::Denied, attach_rule(fs::read_to_string(YAMA).ok().as_deref().map(str::trim)))
+    error
+        .because(Kind::PermissionDenied, attach_rule(fs::read_to_string(YAMA).ok().as_deref().map(str::trim)))
 }
 
 /// What it takes to attach here, as the answer to why it was refused.

@@ -25,7 +25,7 @@ const MADE: u32 = 0x726f_6275;
 
 /// What the mutex answers.
 const LOCK: Meanings = &[
-    (Errno::EBUSY, Kind::TimedOut, "somebody else holds it"),
+    (Errno::EBUSY, Kind::WouldBlock, "somebody else holds it"),
     (Errno::ETIMEDOUT, Kind::TimedOut, "somebody else held it all the while"),
     (Errno::EDEADLK, Kind::System, "this thread holds it already"),
     (
@@ -212,7 +212,7 @@ impl<T: Shareable> RobustMutex<T> {
     /// ETIMEDOUT ([`is_timed_out`](Error::is_timed_out)) when a living owner held it all the while; those of
     /// [`lock`](Self::lock).
     #[doc(alias = "pthread_mutex_timedlock")]
-    pub fn lock_timeout(&self, timeout: Duration) -> Result<RobustLocked<'_, T>> {
+    pub fn lock_for(&self, timeout: Duration) -> Result<RobustLocked<'_, T>> {
         // More time than can be counted is no limit.
         let Some(end) = pthread::end_of(timeout) else { return self.lock() };
         // SAFETY: as in `lock`.
@@ -224,7 +224,7 @@ impl<T: Shareable> RobustMutex<T> {
     ///
     /// # Errors
     ///
-    /// EBUSY ([`is_timed_out`](Error::is_timed_out)) when another thread or process holds it; those of
+    /// EBUSY ([`is_would_block`](Error::is_would_block)) when another thread or process holds it; those of
     /// [`lock`](Self::lock).
     pub fn try_lock(&self) -> Result<RobustLocked<'_, T>> {
         // SAFETY: as in `lock`.
@@ -283,6 +283,7 @@ pub struct RobustLocked<'a, T: Shareable> {
 impl<T: Shareable> RobustLocked<'_, T> {
     /// Whether the last owner died inside, so that the `T` may be half written. It is told to each owner
     /// until one of them has called [`make_consistent`](Self::make_consistent).
+    #[must_use]
     pub fn owner_died(&self) -> bool {
         self.owner_died
     }
@@ -292,11 +293,11 @@ impl<T: Shareable> RobustLocked<'_, T> {
     ///
     /// # Errors
     ///
-    /// [`is_bad_input`](Error::is_bad_input) when nobody died, so that there was nothing to repair.
+    /// [`is_invalid_input`](Error::is_invalid_input) when nobody died, so that there was nothing to repair.
     pub fn make_consistent(&mut self) -> Result<()> {
         if !self.owner_died {
             let text = "no owner died: there is nothing to repair";
-            return Err(Error::refused("pthread_mutex_consistent()", Kind::BadInput, text));
+            return Err(Error::refused("pthread_mutex_consistent()", Kind::InvalidInput, text));
         }
         // SAFETY: an initialised mutex, held by this thread.
         match unsafe { libc::pthread_mutex_consistent(self.mutex.mutex()) } {

@@ -114,7 +114,8 @@ impl SlotLock {
     /// # Errors
     ///
     /// * those of [`Lock::open`];
-    /// * [`is_denied`](Error::is_denied) when peers have locked so many of the bytes that no slot is found;
+    /// * [`is_permission_denied`](Error::is_permission_denied) when peers have locked so many of the bytes
+    ///   that no slot is found;
     /// * ENOLCK when the kernel has no room for another lock.
     pub fn open(region: impl AsFd, base: u64) -> Result<Self> {
         let mut slot = Lock::open(region, base.saturating_add(u64::from(WAITERS)))?;
@@ -129,7 +130,7 @@ impl SlotLock {
             }
         }
         let call = format!("SlotLock::open({base})");
-        Err(Error::refused(call, Kind::Denied, "peers have locked every slot that was tried"))
+        Err(Error::refused(call, Kind::PermissionDenied, "peers have locked every slot that was tried"))
     }
 
     /// Whether this is a child of a `fork`, and so in its parent's slot.
@@ -145,11 +146,12 @@ impl SlotLock {
     /// # Errors
     ///
     /// * [`is_timed_out`](Error::is_timed_out) when somebody held it all the while;
-    /// * [`is_bad_input`](Error::is_bad_input) in a child of a `fork`, which would share the parent's slot.
+    /// * [`is_invalid_input`](Error::is_invalid_input) in a child of a `fork`, which would share the parent's
+    ///   slot.
     pub fn lock<'a>(&'a mut self, word: &'a SlotWord, timeout: Duration) -> Result<SlotLocked<'a>> {
         if self.is_forked() {
             let text = "opened before a fork: parent and child would both be let in; open one here";
-            return Err(Error::refused(format!("SlotLock::lock({})", self.base), Kind::BadInput, text));
+            return Err(Error::refused(format!("SlotLock::lock({})", self.base), Kind::InvalidInput, text));
         }
         // Pairs with the release in `Drop`: what the last owner wrote is seen by this one.
         let owner_died = match word.state.compare_exchange(FREE, self.number, Acquire, Relaxed) {
@@ -211,8 +213,8 @@ impl SlotLock {
 
 /// The lock is held; dropping this unlocks it.
 ///
-/// One that is forgotten keeps the lock until its [`SlotLock`] is dropped or asked again, and the
-/// next owner is told of a death. A panic is no death: it drops this like any other value, and nobody is told.
+/// One that is forgotten keeps the lock until its [`SlotLock`] is dropped or asked again, and the next owner
+/// is told of a death. A panic is no death: it drops this like any other value, and nobody is told.
 #[derive(Debug)]
 #[must_use = "dropped at once, it guards nothing"]
 pub struct SlotLocked<'a> {
@@ -227,6 +229,7 @@ pub struct SlotLocked<'a> {
 impl SlotLocked<'_> {
     /// Whether the last owner died inside, so that what the lock guards may be half written. It is told once:
     /// to the first one after the death, who repairs it.
+    #[must_use]
     pub fn owner_died(&self) -> bool {
         self.owner_died
     }

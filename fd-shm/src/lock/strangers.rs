@@ -71,15 +71,19 @@ const OPEN: Meanings = &[
         Kind::System,
         "no /proc here knows this process, and without it there is no open file of one's own",
     ),
-    (Errno::EACCES, Kind::System, "the region's mode bits do not let this user open it for writing"),
-    (Errno::EAGAIN, Kind::System, "a peer has a lease on the region, and would be waited for"),
-    (Errno::EMFILE, Kind::System, "this process has no free descriptor (RLIMIT_NOFILE)"),
-    (Errno::ENFILE, Kind::System, "the system has no free file"),
+    (
+        Errno::EACCES,
+        Kind::PermissionDenied,
+        "the region's mode bits do not let this user open it for writing",
+    ),
+    (Errno::EAGAIN, Kind::WouldBlock, "a peer has a lease on the region, and would be waited for"),
+    (Errno::EMFILE, Kind::TableFull, "this process has no free descriptor (RLIMIT_NOFILE)"),
+    (Errno::ENFILE, Kind::Limit, "the system has no free file"),
 ];
 
 /// What the kernel means when it neither grants nor refuses.
 const FCNTL: Meanings = &[
-    (Errno::ENOLCK, Kind::System, "the system has no room for another file lock"),
+    (Errno::ENOLCK, Kind::Limit, "the system has no room for another file lock"),
     (Errno::EINVAL, Kind::System, "this kernel does not lock such a file"),
 ];
 
@@ -175,14 +179,14 @@ impl Lock {
     ///   when descriptors run out; ENOMEM when mappings do;
     /// * [`is_not_a_region`](Error::is_not_a_region) when another file is found than the one asked for, or
     ///   one that is no regular file;
-    /// * [`is_bad_input`](Error::is_bad_input) for a byte beyond the range of file offsets.
+    /// * [`is_invalid_input`](Error::is_invalid_input) for a byte beyond the range of file offsets.
     pub fn open(region: impl AsFd, byte: u64) -> Result<Self> {
         let region = region.as_fd();
         let path = format!("/proc/self/fd/{}", region.as_raw_fd());
         let call = || format!("Lock::open({path}, {byte})");
         // The last offset is one less: the kernel counts up to the byte after a lock.
         let Some(byte) = libc::off_t::try_from(byte).ok().filter(|byte| *byte < libc::off_t::MAX) else {
-            return Err(Error::refused(call(), Kind::BadInput, "no file has so many bytes"));
+            return Err(Error::refused(call(), Kind::InvalidInput, "no file has so many bytes"));
         };
         let flags = OFlags::RDWR | OFlags::CLOEXEC | OFlags::NONBLOCK;
         let file = rustix::fs::open(path.as_str(), flags, Mode::empty())
@@ -207,12 +211,13 @@ impl Lock {
     /// # Errors
     ///
     /// * [`is_timed_out`](Error::is_timed_out) when somebody held it all the while;
-    /// * [`is_bad_input`](Error::is_bad_input) in a child of a `fork`, which would share the parent's lock;
+    /// * [`is_invalid_input`](Error::is_invalid_input) in a child of a `fork`, which would share the parent's
+    ///   lock;
     /// * ENOLCK when the kernel has no room for another lock.
     pub fn lock<'a>(&'a mut self, word: &'a LockWord, timeout: Duration) -> Result<Locked<'a>> {
         if self.mark.is_forked() {
             let text = "opened before a fork: parent and child would both be let in; open one here";
-            return Err(Error::refused(format!("Lock::lock({})", self.byte), Kind::BadInput, text));
+            return Err(Error::refused(format!("Lock::lock({})", self.byte), Kind::InvalidInput, text));
         }
         if !self.set(TAKE)? {
             self.wait(word, timeout)?;
@@ -321,6 +326,7 @@ impl Locked<'_> {
     /// to the first one after the death, who repairs it.
     ///
     /// A hostile peer can make this say either. What it could hide this way, it could have written itself.
+    #[must_use]
     pub fn owner_died(&self) -> bool {
         self.owner_died
     }

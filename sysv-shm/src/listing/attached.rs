@@ -70,7 +70,7 @@ impl AttachedProcess {
 }
 
 /// One mapping of the segment: what `/proc/<pid>/smaps` says of it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct AttachedMapping {
     /// Where it begins, in that process.

@@ -14,7 +14,7 @@ use crate::sys;
 /// # References
 ///
 /// shmctl(2), sysctl `kernel.shm*`; the kernel's `ipc/shm.c`
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct SegmentLimits {
     /// `kernel.shmmax`: bytes of one segment. Beyond it, making one is EINVAL.
@@ -42,7 +42,7 @@ impl SegmentLimits {
 /// # References
 ///
 /// shmctl(2)
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct SegmentUsage {
     /// How many there are; [`SegmentLimits::max_segments`] limits it.
@@ -79,7 +79,7 @@ impl SegmentUsage {
 /// # References
 ///
 /// semctl(2), sysctl `kernel.sem`; the kernel's `ipc/sem.c`
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct SemaphoreLimits {
     /// SEMMSL: semaphores of one set. Beyond it, making one is EINVAL.
@@ -117,7 +117,7 @@ impl SemaphoreLimits {
 /// # References
 ///
 /// semctl(2)
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct SemaphoreUsage {
     /// How many sets there are; [`SemaphoreLimits::max_sets`] limits it.

@@ -40,7 +40,7 @@ pub fn orphans() -> Result<Vec<SegmentStat>> {
 }
 
 /// Whether [`reap`] removes, or only says what it would remove.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub enum Reap {
     /// Removes nothing.
     #[default]

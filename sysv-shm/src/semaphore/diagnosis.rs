@@ -95,13 +95,12 @@ pub(super) fn operate(
 ) -> Error {
     let alters = operations.iter().any(|operation| operation.by() != 0);
     let (cause, meaning) = match errno {
-        Errno::EAGAIN => (
-            Cause::WouldBlock,
-            match timeout {
-                Some(timeout) => format!("it would still have to wait after {timeout:?}"),
-                None => "it would have to wait".into(),
-            },
-        ),
+        Errno::EAGAIN => {
+            match timeout.filter(|_| !operations.iter().any(|operation| operation.waits_never())) {
+                Some(timeout) => (Cause::TimedOut, format!("it would still have to wait after {timeout:?}")),
+                None => (Cause::WouldBlock, "it would have to wait".into()),
+            }
+        }
         Errno::EINTR => {
             let meaning = "a signal came while it waited; nothing was done, and nothing restarts it";
             (Cause::Interrupted, meaning.into())

@@ -108,7 +108,7 @@ impl SemaphoreSet {
             // for but the time.
             let wait = if first == 0 { &WAKE_ABOVE_ZERO[..] } else { &WAKE_NEVER };
             match self.operate_for(wait, left.min(LOOK_AGAIN)) {
-                Err(error) if error.is_would_block() || error.is_interrupted() => {}
+                Err(error) if error.is_timed_out() || error.is_would_block() || error.is_interrupted() => {}
                 other => other?,
             }
         }

@@ -73,7 +73,7 @@ impl SemaphoreSet {
     ///
     /// # Errors
     ///
-    /// EAGAIN ([`is_would_block`](crate::Error::is_would_block)): the time is over. Else as
+    /// EAGAIN ([`is_timed_out`](crate::Error::is_timed_out)): the time is over. Else as
     /// [`lock`](SemaphoreSet::lock).
     pub fn lock_for(&self, index: u16, timeout: Duration) -> Result<SemaphoreLock> {
         let begin = Instant::now();

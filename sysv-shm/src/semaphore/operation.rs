@@ -22,7 +22,7 @@ use libc::{c_short, sembuf};
 /// # References
 ///
 /// semop(2); the kernel's `ipc/sem.c`, `perform_atomic_semop`
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[repr(C)]
 pub struct Operation {
     /// Which semaphore of the set: `sem_num`.
@@ -94,6 +94,11 @@ impl Operation {
     #[must_use]
     pub const fn index(self) -> u16 {
         self.index
+    }
+
+    /// Whether it says [`no_wait`](Operation::no_wait).
+    pub(super) const fn waits_never(self) -> bool {
+        self.flags & NO_WAIT != 0
     }
 
     /// What it adds to the value; 0 when it waits for zero.

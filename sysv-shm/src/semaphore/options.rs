@@ -20,7 +20,7 @@ const OWNER_ONLY: u32 = 0o600;
 /// assert_eq!(set.stat()?.mode, 0o640);
 /// # Ok::<(), sysv_shm::Error>(())
 /// ```
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct SemaphoreSetOptions {
     /// The mode bits.
     mode: u32,

@@ -15,7 +15,7 @@ use crate::{Key, SemaphoreSetId};
 /// # References
 ///
 /// semctl(2), `struct sem_array` in the kernel's `ipc/sem.c`
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct SemaphoreSetStat {
     /// The id that was asked about.

@@ -16,6 +16,7 @@ impl SemaphoreSet {
     /// | EINVAL | the set has no semaphore with that index; or the id names no set |
     /// | EIDRM | the set is just being removed |
     /// | EACCES | the mode bits do not let this process read |
+    #[doc(alias = "GETVAL")]
     pub fn get(&self, index: u16) -> Result<u16> {
         self.ask(index, libc::GETVAL, "GETVAL").map(|value| u16::try_from(value).unwrap_or(u16::MAX))
     }
@@ -48,6 +49,7 @@ impl SemaphoreSet {
     ///
     /// ERANGE: `value` is above SEMVMX, 32767. EACCES: the mode bits do not let this process change values.
     /// Else as [`get`](SemaphoreSet::get).
+    #[doc(alias = "SETVAL")]
     pub fn set(&self, index: u16, value: u16) -> Result<()> {
         let set = sys::semctl_set_value(self.id().number(), index, value);
         set.map_err(|errno| diagnosis::control(self.id(), Some(index), &format!("SETVAL, {value}"), errno))
