@@ -255,6 +255,7 @@ fn check_access(fd: &OwnedFd) -> Result<()> {
 /// Refuses huge pages. Their pool can run dry: a peer punches a hole, another program takes the page, and the
 /// next touch is SIGBUS. Small pages come from all of memory, where the answer to a shortage is not a signal
 /// to the reader (but where overcommit is forbidden: see [`FixedFd`]).
+#[allow(clippy::unnecessary_fallible_conversions, clippy::useless_conversion)] // types differ by machine
 fn check_small_pages(fd: &OwnedFd, found: &Stat) -> Result<()> {
     // Only huge pages of either kind (hugetlbfs, or tmpfs with transparent ones) have larger blocks, and
     // machines whose every page is larger: nearly always this spares the second call.

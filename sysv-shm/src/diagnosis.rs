@@ -41,8 +41,8 @@ pub(crate) fn get(key: Key, size: usize, flags: c_int, errno: Errno) -> Error {
 pub(crate) fn get_call(key: Key, size: usize, flags: c_int) -> String {
     let mut call = format!("shmget({key}, {size}, ");
     let names = [
-        (libc::IPC_CREAT, "IPC_CREAT | "),
-        (libc::IPC_EXCL, "IPC_EXCL | "),
+        (sys::IPC_CREAT, "IPC_CREAT | "),
+        (sys::IPC_EXCL, "IPC_EXCL | "),
         (sys::SHM_NORESERVE, "SHM_NORESERVE | "),
         (sys::SHM_HUGETLB, "SHM_HUGETLB | "),
     ];
@@ -79,7 +79,7 @@ fn get_invalid(key: Key, size: usize, flags: c_int) -> (Cause, String) {
         };
     }
     match sys::shmctl_limits() {
-        Ok((_, limits)) if size as u64 > limits.shmmax => (
+        Ok((_, limits)) if size > limits.shmmax => (
             Cause::Limit,
             format!("{size} bytes are above the limit of a segment, kernel.shmmax = {}", limits.shmmax),
         ),
@@ -119,7 +119,7 @@ fn namespace_full(size: usize) -> String {
     let (Ok((_, limits)), Ok(usage)) = (sys::shmctl_limits(), sys::shmctl_usage()) else {
         return "a limit of this IPC namespace: kernel.shmall (pages) or kernel.shmmni (segments)".into();
     };
-    if u64::try_from(usage.used_ids).is_ok_and(|used| used >= limits.shmmni) {
+    if usize::try_from(usage.used_ids).is_ok_and(|used| used >= limits.shmmni) {
         let (used, most) = (usage.used_ids, limits.shmmni);
         return format!("this IPC namespace has {used} segments, and its limit is kernel.shmmni = {most}");
     }
@@ -153,7 +153,7 @@ pub(crate) fn attach(id: SegmentId, address: usize, flags: c_int, errno: Errno) 
 
 /// What an attachment with these flags needs of the mode bits.
 fn needed(flags: c_int) -> &'static str {
-    match (flags & libc::SHM_RDONLY == 0, flags & sys::SHM_EXEC == 0) {
+    match (flags & sys::SHM_RDONLY == 0, flags & sys::SHM_EXEC == 0) {
         (true, true) => "reading and writing",
         (true, false) => "reading, writing and executing",
         (false, true) => "reading",
@@ -165,7 +165,7 @@ fn needed(flags: c_int) -> &'static str {
 /// last.
 fn attach_invalid(id: SegmentId, address: usize, flags: c_int) -> (Cause, String) {
     let page = sys::page_size();
-    if flags & libc::SHM_RND == 0 && !address.is_multiple_of(page) {
+    if flags & sys::SHM_RND == 0 && !address.is_multiple_of(page) {
         return (Cause::Invalid, format!("the address is no multiple of the page size, {page}"));
     }
     match look(id) {
@@ -184,9 +184,9 @@ fn attach_invalid(id: SegmentId, address: usize, flags: c_int) -> (Cause, String
 pub(crate) fn attach_call(id: SegmentId, address: usize, flags: c_int) -> String {
     let address = if address == 0 { "NULL".to_owned() } else { format!("{address:#x}") };
     let names = [
-        (libc::SHM_RDONLY, "SHM_RDONLY"),
-        (libc::SHM_RND, "SHM_RND"),
-        (libc::SHM_REMAP, "SHM_REMAP"),
+        (sys::SHM_RDONLY, "SHM_RDONLY"),
+        (sys::SHM_RND, "SHM_RND"),
+        (sys::SHM_REMAP, "SHM_REMAP"),
         (sys::SHM_EXEC, "SHM_EXEC"),
     ];
     let names: Vec<&str> = names.iter().filter(|(bit, _)| flags & bit != 0).map(|(_, name)| *name).collect();

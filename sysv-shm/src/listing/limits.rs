@@ -33,7 +33,11 @@ impl SegmentLimits {
     /// ENOSYS: a kernel without System V IPC.
     pub fn now() -> Result<Self> {
         let (_, raw) = sys::shmctl_limits().map_err(|errno| unknown("shmctl(0, IPC_INFO)", errno))?;
-        Ok(Self { max_size: raw.shmmax, max_segments: raw.shmmni, max_pages: raw.shmall })
+        Ok(Self {
+            max_size: raw.shmmax as u64,
+            max_segments: raw.shmmni as u64,
+            max_pages: raw.shmall as u64,
+        })
     }
 }
 
@@ -65,9 +69,9 @@ impl SegmentUsage {
         let raw = sys::shmctl_usage().map_err(|errno| unknown("shmctl(0, SHM_INFO)", errno))?;
         Ok(Self {
             segments: count(raw.used_ids),
-            pages: raw.shm_tot,
-            resident_pages: raw.shm_rss,
-            swapped_pages: raw.shm_swp,
+            pages: raw.shm_tot as u64,
+            resident_pages: raw.shm_rss as u64,
+            swapped_pages: raw.shm_swp as u64,
         })
     }
 }
