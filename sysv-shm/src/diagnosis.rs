@@ -9,7 +9,7 @@ use nix::errno::Errno;
 use nix::sys::resource::{Resource, getrlimit};
 
 use crate::error::{Cause, Error};
-use crate::{Key, SegmentId, SegmentStat, huge, sys};
+use crate::{Key, SegmentId, SegmentLimits, SegmentStat, SegmentUsage, huge, sys};
 
 /// Explains why `shmget(key, size, flags)` failed with `errno`.
 #[cold]
@@ -78,10 +78,10 @@ fn get_invalid(key: Key, size: usize, flags: c_int) -> (Cause, String) {
             ),
         };
     }
-    match sys::shmctl_limits() {
-        Ok((_, limits)) if size > limits.shmmax => (
+    match SegmentLimits::now() {
+        Ok(limits) if size as u64 > limits.max_size => (
             Cause::Limit,
-            format!("{size} bytes are above the limit of a segment, kernel.shmmax = {}", limits.shmmax),
+            format!("{size} bytes are above the limit of a segment, kernel.shmmax = {}", limits.max_size),
         ),
         _ if unknown_huge_pages(flags) => {
             (Cause::Invalid, "this machine has no huge pages of that size".into())
@@ -116,14 +116,14 @@ fn no_huge_pages(size: usize, flags: c_int) -> String {
 /// Which limit of the namespace ENOSPC is about. The kernel looks at the pages first, at the number of
 /// segments last.
 fn namespace_full(size: usize) -> String {
-    let (Ok((_, limits)), Ok(usage)) = (sys::shmctl_limits(), sys::shmctl_usage()) else {
+    let (Ok(limits), Ok(usage)) = (SegmentLimits::now(), SegmentUsage::now()) else {
         return "a limit of this IPC namespace: kernel.shmall (pages) or kernel.shmmni (segments)".into();
     };
-    if usize::try_from(usage.used_ids).is_ok_and(|used| used >= limits.shmmni) {
-        let (used, most) = (usage.used_ids, limits.shmmni);
+    if usage.segments >= limits.max_segments {
+        let (used, most) = (usage.segments, limits.max_segments);
         return format!("this IPC namespace has {used} segments, and its limit is kernel.shmmni = {most}");
     }
-    let (used, most) = (usage.shm_tot, limits.shmall);
+    let (used, most) = (usage.pages, limits.max_pages);
     format!(
         "{size} bytes on top of the {used} pages that this IPC namespace has are above its kernel.shmall = \
          {most} pages"

@@ -286,13 +286,7 @@ mod tests {
         pair: [AtomicI32; 2],
     }
     crate::shareable!(Inner { pair: [AtomicI32; 2] });
-    crate::shareable!(Outer {
-        word: Word,
-        bytes: [AtomicU8; 6],
-        half: AtomicI16,
-        inner: Inner,
-        nothing: ()
-    });
+    crate::shareable!(Outer { word: Word, bytes: [AtomicU8; 6], half: AtomicI16, inner: Inner, nothing: () });
 
     #[test]
     fn a_view_sees_the_same_values_at_the_same_places() {
