@@ -10,7 +10,7 @@
 
 use std::error::Error;
 use std::os::fd::AsFd;
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU32, Ordering};
 
 use fd_shm::{Region, scm_rights};
 use memmap2::MmapOptions;
@@ -24,16 +24,16 @@ use other::{role, start, tell};
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
 /// What the peer says about its region: in the message, and in the region's first word.
-const CLAIM: u64 = 1 << 20;
+const CLAIM: u32 = 1 << 20;
 
 // ANCHOR: plain
 /// Maps as much as the message says, and looks where the region says.
 fn plain_reader() -> Result<()> {
     let socket = other::socket()?;
     setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) })?; // it dies on purpose
-    let mut claim = [0; 8];
+    let mut claim = [0; 4];
     let [memfd] = scm_rights::receive(&socket, &mut claim, 1)?.into_exactly()?;
-    let len = usize::try_from(u64::from_ne_bytes(claim))?;
+    let len = usize::try_from(u32::from_ne_bytes(claim))?;
     let mapping = MmapOptions::new().len(len).map_raw(&memfd)?;
     tell("reader", format!("mapped {len} bytes, as the message says"));
     let last = mapping.as_mut_ptr().wrapping_add(len - 1);
@@ -48,9 +48,9 @@ fn plain_reader() -> Result<()> {
 /// Asks the file for its size, and lets each range be checked.
 fn checked_reader() -> Result<()> {
     let socket = other::socket()?;
-    let [descriptor] = scm_rights::receive(&socket, &mut [0; 8], 1)?.into_exactly()?;
+    let [descriptor] = scm_rights::receive(&socket, &mut [0; 4], 1)?.into_exactly()?;
     let region = Region::from_fd(descriptor)?;
-    let mapping = region.map::<AtomicU64>()?;
+    let mapping = region.map::<AtomicU32>()?;
     tell(
         "reader",
         format!(
@@ -67,7 +67,7 @@ fn checked_reader() -> Result<()> {
     }
     mapping.copy_out(mapping.tail_len() - 16, &mut bytes)?;
     tell("reader", "the last 16 bytes of the tail: copied");
-    tell("reader", region.map::<[AtomicU64; 1000]>().err().ok_or("a head that does not fit")?);
+    tell("reader", region.map::<[AtomicU32; 2000]>().err().ok_or("a head that does not fit")?);
     Ok(())
 }
 // ANCHOR_END: checked
@@ -75,7 +75,7 @@ fn checked_reader() -> Result<()> {
 fn peer() -> Result<()> {
     println!("A peer sends a sealed region of 4096 bytes, and says that it has {CLAIM}.");
     let region = Region::create("claims", 4096)?;
-    region.map::<AtomicU64>()?.store(CLAIM, Ordering::Relaxed);
+    region.map::<AtomicU32>()?.store(CLAIM, Ordering::Relaxed);
     for (heading, name) in [("To a reader that believes it", "plain"), ("To a reader that asks", "checked")] {
         println!("\n{heading}:");
         let reader = start(role(name))?;

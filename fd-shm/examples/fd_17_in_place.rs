@@ -7,7 +7,7 @@
 
 use std::error::Error;
 use std::os::fd::AsFd;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use fd_shm::{HeadAndWords, Region, scm_rights};
 
@@ -19,7 +19,7 @@ type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
 // ANCHOR: numbers
 /// How many numbers there are, and behind that the numbers, to the end of the region.
-type Numbers = HeadAndWords<AtomicU64, AtomicU64>;
+type Numbers = HeadAndWords<AtomicU32, AtomicU32>;
 // ANCHOR_END: numbers
 
 /// Makes the numbers, and changes one of them when nobody expects it.
@@ -54,7 +54,7 @@ fn reader() -> Result<()> {
     // A number like any other that a peer has written: it may be larger than there is room for.
     let count = usize::try_from(numbers.head.load(Ordering::Acquire))?;
     let Some(written) = numbers.words.get(..count) else { return Err("more numbers than words".into()) };
-    let sum: u64 = written.iter().map(|word| word.load(Ordering::Relaxed)).sum();
+    let sum: u32 = written.iter().map(|word| word.load(Ordering::Relaxed)).sum();
     tell("reader", format!("sums {count} of {} words where they lie: {sum}", numbers.words.len()));
 
     let once = written[0].load(Ordering::Relaxed);

@@ -31,7 +31,8 @@ const ROUNDS: usize = 5;
 // ANCHOR: counted
 /// The file's blocks, this process's shared memory, and the system's, in bytes.
 fn look(region: &Region) -> Result<[i64; 3]> {
-    let blocks = fstat(region)?.st_blocks * 512;
+    #[allow(clippy::useless_conversion)] // unsigned on some machines
+    let blocks = i64::try_from(fstat(region)?.st_blocks)? * 512;
     Ok([blocks, line("/proc/self/status", "RssShmem:")?, line("/proc/meminfo", "Shmem:")?])
 }
 

@@ -15,7 +15,7 @@ use crate::seals::{self, Seals};
 const SMALL_BLOCK: u64 = 4096;
 
 /// `f_type` of hugetlbfs, from `linux/magic.h`.
-const HUGETLBFS_MAGIC: u64 = 0x9584_58f6;
+const HUGETLBFS_MAGIC: u32 = 0x9584_58f6;
 
 /// The mode bit of a memory file that keeps pins behind its data. On a file it means nothing to Linux, a new
 /// file does not have it, and it is in what `fstat` says anyhow.
@@ -280,6 +280,8 @@ fn check_access(fd: &OwnedFd) -> Result<()> {
 /// Refuses huge pages. Their pool can run dry: a peer punches a hole, another program takes the page, and the
 /// next touch is SIGBUS. Small pages come from all of memory, where the answer to a shortage is not a signal
 /// to the reader (but where overcommit is forbidden: see [`FixedFd`]).
+#[allow(clippy::unnecessary_fallible_conversions, clippy::useless_conversion)] // types differ by machine
+#[allow(clippy::cast_possible_truncation, clippy::unnecessary_cast)]
 fn check_small_pages(fd: &OwnedFd, found: &Stat) -> Result<()> {
     // Only huge pages of either kind (hugetlbfs, or tmpfs with transparent ones) have larger blocks, and
     // machines whose every page is larger: nearly always this spares the second call.
@@ -288,7 +290,8 @@ fn check_small_pages(fd: &OwnedFd, found: &Stat) -> Result<()> {
     }
     let call = format!("fstatfs({})", fd.as_raw_fd());
     match rustix::fs::fstatfs(fd) {
-        Ok(fs) if u64::try_from(fs.f_type).is_ok_and(|magic| magic == HUGETLBFS_MAGIC) => {
+        // A magic number has 32 bits. In a signed word of 32, this one is negative.
+        Ok(fs) if fs.f_type as u32 == HUGETLBFS_MAGIC => {
             let text = "a memory file of huge pages: when none is free, touching a hole in it is SIGBUS";
             Err(Error::refused(call, Kind::NotARegion, text))
         }

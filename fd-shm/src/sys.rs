@@ -1,20 +1,21 @@
-//! System calls that no library wraps: one function each, named as in the manual.
+//! System calls that no library wraps, or not on every target: one function each, named as in the manual.
 
 #![allow(unsafe_code)]
 
 use std::cmp::Ordering;
-use std::ffi::{c_int, c_long, c_ulong};
+use std::ffi::{c_int, c_long, c_short, c_ulong};
 use std::io;
-use std::os::fd::RawFd;
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
 
 use memmap2::{MmapMut, MmapRaw};
 use nix::errno::Errno;
+use rustix::process::Pid;
 
 use crate::error::{Error, Kind, Meanings, Result};
 
 /// `KCMP_FILE` of `linux/kcmp.h`: compare two open files.
-const KCMP_FILE: c_long = 0;
+const KCMP_FILE: c_int = 0;
 
 /// A descriptor *number* of some process: its pid and the number. It gives no access to the file, and may
 /// mean something else a moment later.
@@ -78,8 +79,8 @@ pub(crate) fn order_of_open_files(a: ForeignFd, b: ForeignFd) -> Result<Ordering
 }
 
 fn kcmp(a: ForeignFd, b: ForeignFd) -> Result<c_long> {
-    // Whole registers, as `syscall` takes them: the kernel's descriptor numbers here are unsigned long.
-    let pid = |end: ForeignFd| c_int::try_from(end.0).map(c_long::from);
+    // As the kernel takes them: the numbers of descriptors are unsigned long here.
+    let pid = |end: ForeignFd| c_int::try_from(end.0);
     let fd = |end: ForeignFd| c_ulong::try_from(end.1);
     let numbers = (pid(a), pid(b), fd(a), fd(b));
     let (Ok(pid_a), Ok(pid_b), Ok(fd_a), Ok(fd_b)) = numbers else {
@@ -97,6 +98,58 @@ fn kcmp(a: ForeignFd, b: ForeignFd) -> Result<c_long> {
 
 fn kcmp_call(a: ForeignFd, b: ForeignFd) -> String {
     format!("kcmp({}, {}, KCMP_FILE, {}, {})", a.0, b.0, a.1, b.1)
+}
+
+/// `pidfd_open(pid, 0)`, which rustix has for Linux and not for Android.
+pub(crate) fn pidfd_open(pid: Pid) -> std::result::Result<OwnedFd, Errno> {
+    // SAFETY: pidfd_open takes two numbers and touches no memory of this process.
+    let answer = unsafe { libc::syscall(libc::SYS_pidfd_open, pid.as_raw_pid(), 0) };
+    owned(answer)
+}
+
+/// `pidfd_getfd(pidfd, number, 0)`, which rustix has for Linux and not for Android.
+pub(crate) fn pidfd_getfd(pidfd: BorrowedFd<'_>, number: RawFd) -> std::result::Result<OwnedFd, Errno> {
+    // SAFETY: pidfd_getfd takes three numbers and touches no memory of this process.
+    let answer = unsafe { libc::syscall(libc::SYS_pidfd_getfd, pidfd.as_raw_fd(), number, 0) };
+    owned(answer)
+}
+
+/// The owner of a descriptor that a call has just made.
+fn owned(answer: c_long) -> std::result::Result<OwnedFd, Errno> {
+    #[allow(clippy::cast_possible_truncation)] // an `int` in the kernel, and widened to a register only
+    let number = Errno::result(answer)? as RawFd;
+    // SAFETY: new, and nobody else knows its number.
+    Ok(unsafe { OwnedFd::from_raw_fd(number) })
+}
+
+/// `struct flock` with offsets of 64 bits, as the locks of an open file always have them. libc's has 32 on
+/// some targets, and bionic hands it to the kernel as it is, which then reads behind its end.
+#[derive(Debug)]
+#[repr(C)]
+pub(crate) struct FileLock {
+    /// F_WRLCK or F_UNLCK.
+    pub(crate) kind: c_short,
+    /// From where `start` counts.
+    pub(crate) whence: c_short,
+    pub(crate) start: i64,
+    pub(crate) len: i64,
+    /// 0: an open file's lock belongs to no process.
+    pub(crate) pid: c_int,
+}
+
+/// `fcntl(file, command, lock)`, for the locks of an open file: F_OFD_SETLK and F_OFD_GETLK.
+pub(crate) fn fcntl_lock(
+    file: BorrowedFd<'_>,
+    command: c_int,
+    lock: &mut FileLock,
+) -> std::result::Result<(), Errno> {
+    #[cfg(target_pointer_width = "64")]
+    use libc::SYS_fcntl as FCNTL;
+    #[cfg(target_pointer_width = "32")]
+    use libc::SYS_fcntl64 as FCNTL;
+    let lock = std::ptr::from_mut(lock);
+    // SAFETY: these commands read the lock or write one in its place, and do not keep it.
+    Errno::result(unsafe { libc::syscall(FCNTL, file.as_raw_fd(), command, lock) }).map(drop)
 }
 
 /// What the kernel means when it does not wipe.

@@ -51,8 +51,10 @@ fn bad_names_and_sizes_are_refused_and_leave_nothing() {
             let refused = Region::create(name, size).expect_err(name);
             assert_eq!((refused.to_string(), refused.is_invalid_input()), (text, true));
         }
-        let refused = Region::create("vast", usize::MAX).expect_err("beyond 63 bits");
-        assert_eq!(refused.raw_os_error(), Some(Errno::EINVAL as i32), "{refused}");
+        if cfg!(target_pointer_width = "64") {
+            let refused = Region::create("vast", usize::MAX).expect_err("beyond 63 bits");
+            assert_eq!(refused.raw_os_error(), Some(Errno::EINVAL as i32), "{refused}");
+        }
     });
 }
 
@@ -114,9 +116,14 @@ fn a_clone_needs_a_free_number() {
 fn a_region_larger_than_the_address_space_cannot_be_mapped() {
     alone::alone("a_region_larger_than_the_address_space_cannot_be_mapped", || {
         // It takes no memory until touched, so the kernel makes it; a peer can send one.
-        let vast = Region::create("vast", usize::MAX / 2).expect("the largest file there is");
+        let (largest, errno) = if cfg!(target_pointer_width = "64") {
+            (usize::MAX / 2, Some(Errno::ENOMEM as i32)) // no file is larger
+        } else {
+            (usize::MAX, None) // refused before the call: a pointer reaches no further than half of it
+        };
+        let vast = Region::create("vast", largest).expect("a file");
         let refused = vast.map::<()>().expect_err("no room");
-        assert_eq!(refused.raw_os_error(), Some(Errno::ENOMEM as i32), "{refused}");
+        assert_eq!(refused.raw_os_error(), errno, "{refused}");
         assert!(vast.map_read_only::<()>().is_err());
     });
 }

@@ -6,7 +6,7 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::UnixStream;
 use std::process::{Command, Stdio};
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use fd_shm::{Region, same_open_file, scm_rights, shareable};
 
@@ -16,12 +16,12 @@ mod alone;
 /// The words that both sides agreed on.
 #[repr(C)]
 struct Words {
-    ours: AtomicU64,
-    theirs: AtomicU64,
+    ours: AtomicU32,
+    theirs: AtomicU32,
     number: AtomicU32,
     spare: AtomicU32,
 }
-shareable!(Words { ours: AtomicU64, theirs: AtomicU64, number: AtomicU32, spare: AtomicU32 });
+shareable!(Words { ours: AtomicU32, theirs: AtomicU32, number: AtomicU32, spare: AtomicU32 });
 
 /// Set in the process that plays the receiver; its socket is its standard input.
 const RECEIVER: &str = "STORY_RECEIVER";

@@ -55,14 +55,14 @@ impl AttachOptions {
     /// pages (256) that the kernel keeps free there: a deep call would have its variables in the segment.
     #[must_use]
     pub const fn at(self, address: usize) -> Self {
-        Self { address: Some(address), flags: self.flags & !libc::SHM_RND, ..self }
+        Self { address: Some(address), flags: self.flags & !sys::SHM_RND, ..self }
     }
 
     /// `SHM_RND` - at `address` rounded down to a multiple of SHMLBA (the page size, on x86-64 and arm64), or
     /// not at all.
     #[must_use]
     pub const fn at_rounded(self, address: usize) -> Self {
-        Self { address: Some(address), flags: self.flags | libc::SHM_RND, ..self }
+        Self { address: Some(address), flags: self.flags | sys::SHM_RND, ..self }
     }
 
     /// `SHM_EXEC` - with the right to execute, which needs an x bit of the segment's mode (or CAP_IPC_OWNER).
@@ -104,8 +104,8 @@ impl AttachOptions {
     ///
     /// As [`attach`](AttachOptions::attach), with read permission being enough.
     pub fn attach_read_only<T: Head + ?Sized>(self, segment: &Segment) -> Result<ReadAttachment<T>> {
-        self.check_address(segment, libc::SHM_RDONLY)?;
-        Ok(ReadAttachment::new(Mapped::new(*segment, self, libc::SHM_RDONLY)?))
+        self.check_address(segment, sys::SHM_RDONLY)?;
+        Ok(ReadAttachment::new(Mapped::new(*segment, self, sys::SHM_RDONLY)?))
     }
 
     /// Refuses addresses that `shmat` takes for something else: 0 is any, and what SHM_RND makes 0 is page 0,

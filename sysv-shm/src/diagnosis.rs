@@ -9,7 +9,7 @@ use nix::errno::Errno;
 use nix::sys::resource::{Resource, getrlimit};
 
 use crate::error::{Cause, Error};
-use crate::{Key, SegmentId, SegmentStat, huge, sys};
+use crate::{Key, SegmentId, SegmentLimits, SegmentStat, SegmentUsage, huge, sys};
 
 /// Explains why `shmget(key, size, flags)` failed with `errno`.
 #[cold]
@@ -41,8 +41,8 @@ pub(crate) fn get(key: Key, size: usize, flags: c_int, errno: Errno) -> Error {
 pub(crate) fn get_call(key: Key, size: usize, flags: c_int) -> String {
     let mut call = format!("shmget({key}, {size}, ");
     let names = [
-        (libc::IPC_CREAT, "IPC_CREAT | "),
-        (libc::IPC_EXCL, "IPC_EXCL | "),
+        (sys::IPC_CREAT, "IPC_CREAT | "),
+        (sys::IPC_EXCL, "IPC_EXCL | "),
         (sys::SHM_NORESERVE, "SHM_NORESERVE | "),
         (sys::SHM_HUGETLB, "SHM_HUGETLB | "),
     ];
@@ -78,10 +78,10 @@ fn get_invalid(key: Key, size: usize, flags: c_int) -> (Cause, String) {
             ),
         };
     }
-    match sys::shmctl_limits() {
-        Ok((_, limits)) if size as u64 > limits.shmmax => (
+    match SegmentLimits::now() {
+        Ok(limits) if size as u64 > limits.max_size => (
             Cause::Limit,
-            format!("{size} bytes are above the limit of a segment, kernel.shmmax = {}", limits.shmmax),
+            format!("{size} bytes are above the limit of a segment, kernel.shmmax = {}", limits.max_size),
         ),
         _ if unknown_huge_pages(flags) => {
             (Cause::Invalid, "this machine has no huge pages of that size".into())
@@ -116,14 +116,14 @@ fn no_huge_pages(size: usize, flags: c_int) -> String {
 /// Which limit of the namespace ENOSPC is about. The kernel looks at the pages first, at the number of
 /// segments last.
 fn namespace_full(size: usize) -> String {
-    let (Ok((_, limits)), Ok(usage)) = (sys::shmctl_limits(), sys::shmctl_usage()) else {
+    let (Ok(limits), Ok(usage)) = (SegmentLimits::now(), SegmentUsage::now()) else {
         return "a limit of this IPC namespace: kernel.shmall (pages) or kernel.shmmni (segments)".into();
     };
-    if u64::try_from(usage.used_ids).is_ok_and(|used| used >= limits.shmmni) {
-        let (used, most) = (usage.used_ids, limits.shmmni);
+    if usage.segments >= limits.max_segments {
+        let (used, most) = (usage.segments, limits.max_segments);
         return format!("this IPC namespace has {used} segments, and its limit is kernel.shmmni = {most}");
     }
-    let (used, most) = (usage.shm_tot, limits.shmall);
+    let (used, most) = (usage.pages, limits.max_pages);
     format!(
         "{size} bytes on top of the {used} pages that this IPC namespace has are above its kernel.shmall = \
          {most} pages"
@@ -153,7 +153,7 @@ pub(crate) fn attach(id: SegmentId, address: usize, flags: c_int, errno: Errno) 
 
 /// What an attachment with these flags needs of the mode bits.
 fn needed(flags: c_int) -> &'static str {
-    match (flags & libc::SHM_RDONLY == 0, flags & sys::SHM_EXEC == 0) {
+    match (flags & sys::SHM_RDONLY == 0, flags & sys::SHM_EXEC == 0) {
         (true, true) => "reading and writing",
         (true, false) => "reading, writing and executing",
         (false, true) => "reading",
@@ -165,7 +165,7 @@ fn needed(flags: c_int) -> &'static str {
 /// last.
 fn attach_invalid(id: SegmentId, address: usize, flags: c_int) -> (Cause, String) {
     let page = sys::page_size();
-    if flags & libc::SHM_RND == 0 && !address.is_multiple_of(page) {
+    if flags & sys::SHM_RND == 0 && !address.is_multiple_of(page) {
         return (Cause::Invalid, format!("the address is no multiple of the page size, {page}"));
     }
     match look(id) {
@@ -184,9 +184,9 @@ fn attach_invalid(id: SegmentId, address: usize, flags: c_int) -> (Cause, String
 pub(crate) fn attach_call(id: SegmentId, address: usize, flags: c_int) -> String {
     let address = if address == 0 { "NULL".to_owned() } else { format!("{address:#x}") };
     let names = [
-        (libc::SHM_RDONLY, "SHM_RDONLY"),
-        (libc::SHM_RND, "SHM_RND"),
-        (libc::SHM_REMAP, "SHM_REMAP"),
+        (sys::SHM_RDONLY, "SHM_RDONLY"),
+        (sys::SHM_RND, "SHM_RND"),
+        (sys::SHM_REMAP, "SHM_REMAP"),
         (sys::SHM_EXEC, "SHM_EXEC"),
     ];
     let names: Vec<&str> = names.iter().filter(|(bit, _)| flags & bit != 0).map(|(_, name)| *name).collect();

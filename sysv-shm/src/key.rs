@@ -8,6 +8,7 @@ use std::path::Path;
 use nix::errno::Errno;
 
 use crate::error::{Cause, Error, Result};
+use crate::sys;
 
 /// A `key_t`: the number by which processes that know nothing else of each other find one segment.
 ///
@@ -38,7 +39,7 @@ impl Key {
     /// `IPC_PRIVATE`, which is the number 0: creating under it always makes a segment without a key.
     ///
     /// Such a segment is shared by inheriting an attachment over `fork`, or by telling somebody its id.
-    pub const PRIVATE: Self = Self(libc::IPC_PRIVATE);
+    pub const PRIVATE: Self = Self(sys::IPC_PRIVATE);
 
     /// The key with this number; 0 is [`Key::PRIVATE`].
     #[must_use]
@@ -121,7 +122,7 @@ impl Key {
     /// Whether this is `IPC_PRIVATE`, under which nothing can be found.
     #[must_use]
     pub const fn is_private(self) -> bool {
-        self.0 == libc::IPC_PRIVATE
+        self.0 == sys::IPC_PRIVATE
     }
 }
 

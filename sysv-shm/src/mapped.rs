@@ -70,6 +70,11 @@ impl<T: Head + ?Sized> Mapped<T> {
                 format!("id {id} is another segment by now, of {real} bytes; at least {found} were found");
             return refused(Cause::Removed, meaning);
         }
+        // More than half of the addresses, which 64 bits have no segment for and 32 may: pointers of Rust reach
+        // no further.
+        if isize::try_from(real).is_err() {
+            return refused(Cause::Limit, format!("{real} bytes are more than one object can have"));
+        }
         if real < T::LEAST {
             let needed = T::LEAST;
             let meaning =
@@ -91,7 +96,7 @@ impl<T: Head + ?Sized> Mapped<T> {
     /// `shmat(segment, range, SHM_REMAP)` - attaches a segment in place of the beginning of `range`, which is
     /// ours.
     pub(crate) fn over(range: &Arc<Reserved>, segment: Segment, access: c_int) -> Result<Self> {
-        let (id, address, flags) = (segment.id(), range.base().addr().get(), access | libc::SHM_REMAP);
+        let (id, address, flags) = (segment.id(), range.base().addr().get(), access | sys::SHM_REMAP);
         let call = || diagnosis::attach_call(id, address, flags);
         // SHM_REMAP replaces whatever lies where the segment comes to lie, so how much that is has to be
         // known before. First attached elsewhere: from here on the id stays with this segment, whose size is
@@ -172,7 +177,7 @@ impl<T: ?Sized> Mapped<T> {
 /// The size of the segment that this thread has just attached by its `id`.
 fn size_of_attached(id: SegmentId) -> Result<usize> {
     match sys::shmctl_stat(id.number()) {
-        Ok(raw) => Ok(raw.shm_segsz),
+        Ok(raw) => Ok(raw.size),
         // Its owner may have taken our read permission away since we attached it; the size is still no
         // secret.
         Err(errno) => {

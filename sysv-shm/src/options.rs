@@ -96,7 +96,7 @@ impl SegmentOptions {
     /// ENOMEM (too few are free) and EINVAL (the machine has none of this size). Refused without a call when
     /// the mode has bits beyond 0777, or the size of a huge page is no power of two.
     pub fn create(self, key: Key, size: usize) -> Result<Segment> {
-        self.make(key, size, libc::IPC_CREAT)
+        self.make(key, size, sys::IPC_CREAT)
     }
 
     /// `shmget(key, size, IPC_CREAT | IPC_EXCL | mode)` - as [`Segment::create_new`], with these options.
@@ -105,7 +105,7 @@ impl SegmentOptions {
     ///
     /// As [`Segment::create_new`] and [`create`](SegmentOptions::create).
     pub fn create_new(self, key: Key, size: usize) -> Result<Segment> {
-        self.make(key, size, libc::IPC_CREAT | libc::IPC_EXCL)
+        self.make(key, size, sys::IPC_CREAT | sys::IPC_EXCL)
     }
 
     /// `shmget(key, at_least, mode)` - as [`Segment::open`], with these options.

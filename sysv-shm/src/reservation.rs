@@ -115,7 +115,7 @@ impl Reservation {
     ///
     /// As [`attach`](Reservation::attach), with read permission being enough.
     pub fn attach_read_only<T: Head + ?Sized>(&self, segment: &Segment) -> Result<ReadAttachment<T>> {
-        Ok(ReadAttachment::new(Mapped::over(&self.range, *segment, libc::SHM_RDONLY)?))
+        Ok(ReadAttachment::new(Mapped::over(&self.range, *segment, sys::SHM_RDONLY)?))
     }
 }
 

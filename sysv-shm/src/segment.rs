@@ -161,7 +161,7 @@ impl Segment {
     /// no secret (`SHM_STAT_ANY`, and the list in `/proc/sysvipc/shm`).
     pub fn size(&self) -> Result<usize> {
         match sys::shmctl_stat(self.id.number()) {
-            Ok(raw) => Ok(raw.shm_segsz),
+            Ok(raw) => Ok(raw.size),
             Err(errno) => diagnosis::look(self.id)
                 .map(|stat| stat.size)
                 .ok_or_else(|| diagnosis::control(self.id, "IPC_STAT", errno)),

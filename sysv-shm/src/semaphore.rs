@@ -4,7 +4,7 @@ use std::fmt;
 use std::ops::Deref;
 use std::time::Duration;
 
-use libc::{c_int, timespec};
+use libc::c_int;
 
 use crate::error::Result;
 use crate::{Key, sys};
@@ -223,9 +223,9 @@ impl SemaphoreSet {
     }
 
     fn timed(&self, operations: &[Operation], timeout: Option<Duration>) -> Result<()> {
-        let limit = timeout.map(|timeout| timespec {
-            tv_sec: i64::try_from(timeout.as_secs()).unwrap_or(i64::MAX), // longer than anybody waits
-            tv_nsec: i64::from(timeout.subsec_nanos()),
+        let limit = timeout.map(|timeout| sys::Timeout {
+            seconds: i64::try_from(timeout.as_secs()).unwrap_or(i64::MAX), // longer than anybody waits
+            nanoseconds: timeout.subsec_nanos().into(),
         });
         sys::semtimedop(self.id.number(), operations, limit.as_ref())
             .map_err(|errno| diagnosis::operate(self.id, operations, timeout, errno))

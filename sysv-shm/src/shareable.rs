@@ -3,9 +3,9 @@
 #![allow(unsafe_code)]
 
 use std::fmt;
-use std::sync::atomic::{
-    AtomicI8, AtomicI16, AtomicI32, AtomicI64, AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering, fence,
-};
+use std::sync::atomic::{AtomicI8, AtomicI16, AtomicI32, AtomicU8, AtomicU16, AtomicU32, Ordering, fence};
+#[cfg(target_pointer_width = "64")]
+use std::sync::atomic::{AtomicI64, AtomicU64};
 
 /// A type that may live in memory which other processes write at any moment.
 ///
@@ -267,10 +267,16 @@ macro_rules! shareable {
 mod tests {
     use super::*;
 
+    /// The largest there is.
+    #[cfg(target_pointer_width = "64")]
+    type Word = AtomicU64;
+    #[cfg(target_pointer_width = "32")]
+    type Word = AtomicU32;
+
     /// Every kind of field: a word, an array, a nested structure, nothing.
     #[repr(C)]
     struct Outer {
-        word: AtomicU64,
+        word: Word,
         bytes: [AtomicU8; 6],
         half: AtomicI16,
         inner: Inner,
@@ -281,18 +287,12 @@ mod tests {
         pair: [AtomicI32; 2],
     }
     crate::shareable!(Inner { pair: [AtomicI32; 2] });
-    crate::shareable!(Outer {
-        word: AtomicU64,
-        bytes: [AtomicU8; 6],
-        half: AtomicI16,
-        inner: Inner,
-        nothing: ()
-    });
+    crate::shareable!(Outer { word: Word, bytes: [AtomicU8; 6], half: AtomicI16, inner: Inner, nothing: () });
 
     #[test]
     fn a_view_sees_the_same_values_at_the_same_places() {
         let outer = Outer {
-            word: AtomicU64::new(u64::MAX - 1),
+            word: Word::new(!1),
             bytes: [1, 2, 3, 4, 5, 6].map(AtomicU8::new),
             half: AtomicI16::new(-7),
             inner: Inner { pair: [8, -9].map(AtomicI32::new) },
@@ -301,7 +301,7 @@ mod tests {
         // SAFETY: this is the promise of `Shareable`: a view has the layout of its type, and only loads.
         let view = unsafe { &*(&raw const outer).cast::<<Outer as Shareable>::View>() };
         for order in [Ordering::Relaxed, Ordering::Acquire, Ordering::SeqCst] {
-            assert_eq!(view.word.load(order), u64::MAX - 1);
+            assert_eq!(view.word.load(order), !1);
             assert_eq!(view.bytes.each_ref().map(|byte| byte.load(order)), [1, 2, 3, 4, 5, 6]);
             assert_eq!(view.half.load(order), -7);
             assert_eq!(view.inner.pair.each_ref().map(|word| word.load(order)), [8, -9]);

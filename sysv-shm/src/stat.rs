@@ -2,9 +2,8 @@
 
 use std::time::{Duration, SystemTime};
 
-use libc::shmid_ds;
-
-use crate::{Key, SegmentId, sys};
+use crate::sys::{self, SegmentInfo, Time};
+use crate::{Key, SegmentId};
 
 /// `struct shmid_ds` - what the kernel knows of one segment, at the moment it was asked.
 ///
@@ -18,7 +17,8 @@ pub struct SegmentStat {
     pub id: SegmentId,
     /// The key, [`Key::PRIVATE`] when it never had one or was removed.
     pub key: Key,
-    /// Bytes, exactly as asked for when it was made; the memory behind it comes in whole pages.
+    /// Bytes, exactly as asked for when it was made; the memory behind it comes in whole pages. (A 32-bit process
+    /// is told the lower 32 bits. It cannot attach what has more.)
     pub size: usize,
     /// The nine permission bits.
     pub mode: u32,
@@ -53,31 +53,31 @@ pub struct SegmentStat {
 
 impl SegmentStat {
     /// Reads what the kernel filled in for `id`.
-    pub(crate) fn new(id: SegmentId, raw: &shmid_ds) -> Self {
-        let mode = u32::from(raw.shm_perm.mode);
+    pub(crate) fn new(id: SegmentId, raw: &SegmentInfo) -> Self {
+        let mode = raw.permissions.mode;
         Self {
             id,
-            key: Key::new(raw.shm_perm.__key),
-            size: raw.shm_segsz,
+            key: Key::new(raw.permissions.key),
+            size: raw.size,
             mode: mode & 0o777,
             removed: mode & sys::SHM_DEST != 0,
             locked: mode & sys::SHM_LOCKED != 0,
-            uid: raw.shm_perm.uid,
-            gid: raw.shm_perm.gid,
-            creator_uid: raw.shm_perm.cuid,
-            creator_gid: raw.shm_perm.cgid,
-            creator_pid: raw.shm_cpid.unsigned_abs(),
-            last_pid: (raw.shm_lpid != 0).then_some(raw.shm_lpid.unsigned_abs()),
-            attached: raw.shm_nattch,
-            attached_at: time(raw.shm_atime),
-            detached_at: time(raw.shm_dtime),
-            changed_at: time(raw.shm_ctime).unwrap_or(SystemTime::UNIX_EPOCH),
+            uid: raw.permissions.uid,
+            gid: raw.permissions.gid,
+            creator_uid: raw.permissions.creator_uid,
+            creator_gid: raw.permissions.creator_gid,
+            creator_pid: raw.creator.unsigned_abs(),
+            last_pid: (raw.last != 0).then_some(raw.last.unsigned_abs()),
+            attached: raw.attached as u64,
+            attached_at: time(raw.attached_at),
+            detached_at: time(raw.detached_at),
+            changed_at: time(raw.changed_at).unwrap_or(SystemTime::UNIX_EPOCH),
         }
     }
 }
 
 /// Seconds since 1970, where 0 means never.
-fn time(seconds: i64) -> Option<SystemTime> {
+pub(crate) fn time(Time(seconds): Time) -> Option<SystemTime> {
     let since = u64::try_from(seconds).ok().filter(|&seconds| seconds != 0)?;
     SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(since))
 }

@@ -10,8 +10,8 @@ use support::namespace::private;
 use sysv_shm::{AttachOptions, Error, Key, Reservation, Segment, SegmentOptions};
 
 const PAGE: usize = 4096;
-/// Addresses far from where the kernel puts anything by itself, on x86-64 and arm64.
-const FAR: usize = 0x2000_0000_0000;
+/// Addresses far from where the kernel puts anything by itself, on x86 and ARM, with 64 bits and with 32.
+const FAR: usize = if cfg!(target_pointer_width = "64") { 1 << 45 } else { 1 << 29 };
 
 fn head(attachment: &AtomicU32) -> usize {
     ptr::from_ref(attachment).addr()
@@ -57,18 +57,19 @@ fn at_an_address_exactly_or_rounded_or_not_at_all() {
             AttachOptions::new().at(FAR + 123).attach::<()>(&segment),
             2,
             &format!(
-                "shmat({id}, 0x20000000007b, 0): EINVAL, the address is no multiple of the page size, 4096"
+                "shmat({id}, {:#x}, 0): EINVAL, the address is no multiple of the page size, 4096",
+                FAR + 123
             ),
         );
         assert!(error.is_invalid_input());
-        for (at, hexadecimal) in [(FAR, "0x200000000000"), (FAR - PAGE, "0x1ffffffff000")] {
+        for at in [FAR, FAR - PAGE] {
             // The second one would begin in a free page.
             refused(
                 &segment,
                 AttachOptions::new().at(at).attach::<()>(&segment),
                 2,
                 &format!(
-                    "shmat({id}, {hexadecimal}, 0): EINVAL, something is mapped at the address already, or \
+                    "shmat({id}, {at:#x}, 0): EINVAL, something is mapped at the address already, or \
                      in the 8192 bytes from there"
                 ),
             );
@@ -217,11 +218,24 @@ fn a_reservation_that_cannot_be() {
         );
         assert!(error.is_invalid_input());
     }
-    let len = 1 << 60;
+    let len = usize::MAX - (1 << 20);
     let error = Reservation::new(len).unwrap_err();
     assert_eq!(
         error.to_string(),
         format!("mmap(NULL, {len}, PROT_NONE): ENOMEM, no such room in this process's address space")
     );
     assert!(error.is_limit());
+}
+
+/// With 32 bits there is room for more than half of the addresses, which is more than a pointer may go through.
+#[test]
+#[cfg(target_pointer_width = "32")]
+fn no_attachment_has_more_than_half_of_the_addresses() {
+    private(|| {
+        let size = (1_usize << 31) + 1;
+        let segment = SegmentOptions::new().no_reserve().create(Key::PRIVATE, size).unwrap().remove_on_drop();
+        let error = segment.attach::<()>().unwrap_err();
+        assert!(error.is_limit(), "{error}");
+        assert_eq!(segment.stat().unwrap().attached, 0);
+    });
 }

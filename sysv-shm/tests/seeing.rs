@@ -4,12 +4,13 @@ mod support;
 
 use std::fs;
 use std::process::{Child, Command, Stdio};
+use std::time::SystemTime;
 
 use rustix::process::Uid;
 use support::Leashed;
 use support::namespace::{private, skip};
 use sysv_shm::{
-    Key, Reap, Segment, SegmentLimits, SegmentOptions, SegmentStat, SegmentUsage, SemaphoreLimits,
+    Key, Operation, Reap, Segment, SegmentLimits, SegmentOptions, SegmentStat, SegmentUsage, SemaphoreLimits,
     SemaphoreSet, SemaphoreUsage, orphans, reap, segments, semaphore_sets,
 };
 
@@ -93,8 +94,42 @@ fn the_columns_of_the_kernels_own_list_say_the_same() {
             stat.gid.to_string(),
             stat.creator_uid.to_string(),
             stat.creator_gid.to_string(),
+            seconds(stat.attached_at),
+            seconds(stat.detached_at),
+            seconds(Some(stat.changed_at)),
         ];
-        assert_eq!(columns[..11], numbers);
+        assert_eq!(columns[..14], numbers);
+    });
+}
+
+/// As the kernel's lists have it.
+fn seconds(time: Option<SystemTime>) -> String {
+    let since = time.map_or(0, |time| time.duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs());
+    since.to_string()
+}
+
+#[test]
+fn the_columns_of_the_list_of_sets_say_the_same() {
+    private(|| {
+        let set = SemaphoreSet::create_new(KEY, 3).unwrap().remove_on_drop();
+        set.operate(&[Operation::add(0)]).unwrap();
+        let text = fs::read_to_string("/proc/sysvipc/sem").unwrap();
+        let columns: Vec<&str> = text.lines().nth(1).unwrap().split_whitespace().collect();
+        let stat = set.stat().unwrap();
+        let numbers = [
+            stat.key.number().to_string(),
+            stat.id.to_string(),
+            format!("{:o}", stat.mode),
+            stat.count.to_string(),
+            stat.uid.to_string(),
+            stat.gid.to_string(),
+            stat.creator_uid.to_string(),
+            stat.creator_gid.to_string(),
+            seconds(stat.operated_at),
+            seconds(Some(stat.changed_at)),
+        ];
+        assert_eq!(columns, numbers);
+        assert!(stat.operated_at.is_some());
     });
 }
 

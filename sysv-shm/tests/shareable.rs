@@ -2,7 +2,7 @@
 
 mod support;
 
-use std::sync::atomic::{AtomicI64, AtomicU8, AtomicU16, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicI32, AtomicU8, AtomicU16, AtomicU32, Ordering};
 use std::thread;
 
 use support::namespace::private;
@@ -17,12 +17,12 @@ sysv_shm::shareable!(Point { x: AtomicU16, y: AtomicU16 });
 
 #[repr(C)]
 struct Whole {
-    time: AtomicI64,
+    time: AtomicI32,
     corners: [Point; 2],
     name: [AtomicU8; 4],
     count: AtomicU32,
 }
-sysv_shm::shareable!(Whole { time: AtomicI64, corners: [Point; 2], name: [AtomicU8; 4], count: AtomicU32 });
+sysv_shm::shareable!(Whole { time: AtomicI32, corners: [Point; 2], name: [AtomicU8; 4], count: AtomicU32 });
 
 #[test]
 fn a_view_shows_every_field_where_it_is() {

@@ -79,11 +79,14 @@ fn what_shmctl_refuses() {
             (-1, libc::IPC_STAT, &raw mut *good, Errno::EINVAL),
             (id + 1, libc::IPC_STAT, &raw mut *good, Errno::EINVAL), // an empty index
             (id + 32_768, libc::IPC_STAT, &raw mut *good, Errno::EINVAL), // the index, in another sequence
-            (id, libc::IPC_STAT, nowhere, Errno::EFAULT),
-            (id, libc::IPC_SET, nowhere, Errno::EFAULT),
-            (0, libc::IPC_INFO, nowhere, Errno::EFAULT),
         ] {
             assert_eq!(control(id, command, buffer), Err(refused), "shmctl({id}, {command})");
+        }
+        // With 32 bits glibc reads and writes the buffer itself, and is killed.
+        if cfg!(target_pointer_width = "64") {
+            for (id, command) in [(id, libc::IPC_STAT), (id, libc::IPC_SET), (0, libc::IPC_INFO)] {
+                assert_eq!(control(id, command, nowhere), Err(Errno::EFAULT), "shmctl({id}, {command})");
+            }
         }
         good.shm_perm.uid = nobody;
         assert_eq!(control(id, libc::IPC_SET, &raw mut *good), Err(Errno::EINVAL), "uid -1");

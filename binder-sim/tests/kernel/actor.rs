@@ -15,7 +15,7 @@ use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl, open};
 use nix::libc;
 use nix::sched::{CpuSet, sched_setaffinity};
-use nix::sys::resource::{Resource, setrlimit};
+use nix::sys::resource::{Resource, rlim_t, setrlimit};
 use nix::sys::stat::{Mode, SFlag, fstat, major};
 use nix::unistd::{Pid, Uid, Whence, close, gettid, lseek, setresuid};
 use std::borrow::Cow;
@@ -139,7 +139,7 @@ fn take_turns() {
 }
 
 /// The hard limit stays where the machinery's numbers are.
-const HIGH_LIMIT: u64 = 4096;
+const HIGH_LIMIT: rlim_t = 4096;
 
 /// Puts an open file under a number.
 fn install(file: &impl std::os::fd::AsFd, fd: RawFd) {

@@ -4,12 +4,16 @@ use crate::reply::Descriptor;
 use binder_sim::script::{Action, FileSeen, Kind, Script};
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, open};
+use nix::libc::{dev_t, ino_t, off_t};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::sys::stat::{Mode, fstat, stat};
 use nix::unistd::{Whence, lseek, pipe};
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::{Duration, Instant};
+
+/// Device and inode: with 32 bits, not the same types everywhere.
+pub(crate) type Inode = (dev_t, ino_t);
 
 /// A file of a script.
 #[derive(Debug)]
@@ -19,9 +23,9 @@ pub(crate) struct File {
     /// Who opens it: the actor, and the step (from 1; 0: open from the start).
     pub(crate) opener: (usize, usize),
     /// Device and inode.
-    inode: (u64, u64),
+    inode: Inode,
     /// The mark by which the open file is known: where it stands.
-    offset: Option<i64>,
+    offset: Option<off_t>,
     /// The other end of a pipe.
     other: Option<OwnedFd>,
 }
@@ -48,7 +52,7 @@ pub(crate) fn make_files(script: &Script) -> (Vec<File>, Vec<Option<OwnedFd>>) {
                 (end, None)
             }
         };
-        let mark = 1000 + i64::try_from(place).expect("few files");
+        let mark = 1000 + off_t::try_from(place).expect("few files");
         let offset =
             (kind == Kind::Memfd).then(|| lseek(&end, mark, Whence::SeekSet).expect("a memory file"));
         let stat = fstat(&end).expect("an open file");
@@ -58,7 +62,7 @@ pub(crate) fn make_files(script: &Script) -> (Vec<File>, Vec<Option<OwnedFd>>) {
 }
 
 /// The name of a device file.
-fn device_file(inode: (u64, u64)) -> Option<String> {
+fn device_file(inode: Inode) -> Option<String> {
     let paths = ["/dev/null", "/dev/binder", "/dev/hwbinder", "/dev/vndbinder"];
     let is_it = |path: &&&str| stat(**path).is_ok_and(|stat| (stat.st_dev, stat.st_ino) == inode);
     let path = paths.iter().find(is_it)?;

@@ -1,5 +1,7 @@
 //! What an actor tells the stage, message by message.
 
+use crate::files::Inode;
+use nix::libc::off_t;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::io::{self, Read, Write};
 use std::os::unix::net::UnixStream;
@@ -26,11 +28,11 @@ pub(crate) struct Descriptor {
     /// The number.
     pub(crate) fd: u32,
     /// Device and inode.
-    pub(crate) inode: (u64, u64),
+    pub(crate) inode: Inode,
     /// `FD_CLOEXEC`.
     pub(crate) cloexec: bool,
     /// Where the open file stands, for one that can be sought.
-    pub(crate) offset: Option<i64>,
+    pub(crate) offset: Option<off_t>,
 }
 
 /// What a step came to.

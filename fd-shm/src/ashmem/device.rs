@@ -3,7 +3,6 @@
 #![allow(unsafe_code)]
 
 use std::ffi::{c_long, c_ulong, c_void};
-use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::ptr;
 
@@ -21,6 +20,7 @@ mod request {
     use std::ffi::c_ulong;
 
     /// `_IOC(direction, 0x77, nr, size)`.
+    #[allow(clippy::cast_possible_truncation)] // 256 at the most
     const fn number(direction: c_ulong, nr: c_ulong, size: usize) -> c_ulong {
         direction << 30 | (size as c_ulong) << 16 | 0x77 << 8 | nr
     }
@@ -346,8 +346,9 @@ fn open(path: &str) -> Result<OwnedFd> {
 
 /// The answer of a system call, or its errno.
 fn answered(answer: c_long) -> Answer<usize> {
-    usize::try_from(answer)
-        .map_err(|_| Errno::from_raw(io::Error::last_os_error().raw_os_error().unwrap_or_default()))
+    // With 32 bits, sizes of 2 GiB and more come as negative numbers.
+    #[allow(clippy::cast_possible_truncation)] // a `c_long` is as wide as a `usize`
+    Errno::result(answer).map(|answer| answer as usize)
 }
 
 #[cfg(test)]
@@ -355,7 +356,6 @@ mod tests {
     use super::*;
 
     #[test]
-    #[cfg(target_pointer_width = "64")]
     fn the_requests_have_the_numbers_of_the_header() {
         let all = [
             request::SET_NAME,
@@ -369,12 +369,13 @@ mod tests {
             request::GET_PIN_STATUS,
             request::PURGE_ALL_CACHES,
         ];
+        let size_t = if cfg!(target_pointer_width = "64") { 8 } else { 4 };
         let header = [
             0x4100_7701,
             0x8100_7702,
-            0x4008_7703,
+            0x4000_7703 | size_t << 16,
             0x7704,
-            0x4008_7705,
+            0x4000_7705 | size_t << 16,
             0x7706,
             0x4008_7707,
             0x4008_7708,
@@ -388,7 +389,7 @@ mod tests {
     fn what_is_no_ashmem_is_refused() {
         let null = std::fs::File::open("/dev/null").expect("/dev/null");
         assert!(Device::from_fd(null.into()).is_err_and(|refused| refused.is_not_a_region()));
-        let (reader, _writer) = io::pipe().expect("a pipe");
+        let (reader, _writer) = std::io::pipe().expect("a pipe");
         assert!(Device::from_fd(reader.into()).is_err_and(|refused| refused.is_not_a_region()));
     }
 }

@@ -18,8 +18,8 @@ pub(super) const RECORDS: usize = 256;
 /// The length of a record.
 pub(super) const RECORD: usize = 16;
 
-/// The pages that pin operations can name: their offsets have 32 bits.
-const MOST_PAGES: usize = 1 << (32 - 12);
+/// The bytes that pin operations can name: their offsets have 32 bits.
+const NAMEABLE: u64 = 1 << 32;
 
 /// How the file of a region that keeps its own pins is cut.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,12 +36,12 @@ impl Layout {
         let layout = Self { len, page: page_size() };
         let pages = len.checked_next_multiple_of(layout.page)?.checked_add(layout.records_len())?;
         let whole = pages.checked_add(layout.page)?;
-        i64::try_from(whole).is_ok().then_some(layout)
+        isize::try_from(whole).is_ok().then_some(layout)
     }
 
     /// For a file of `file_len` bytes; none when no region has such a file.
     pub(crate) fn of_file(file_len: usize) -> Option<Self> {
-        i64::try_from(file_len).ok()?; // so that no sum below wraps
+        isize::try_from(file_len).ok()?; // so that no sum below wraps
         let page = page_size();
         let (pages, rest) = (file_len / page, file_len % page);
         // The more data, the longer the file: the data is found by halving.
@@ -73,14 +73,14 @@ impl Layout {
     /// The page where an empty range can be, which is what "to the end" is there: the end of the region, cut
     /// to 32 bits as the driver cuts it.
     pub(super) fn empty_place(&self) -> u32 {
-        let bytes = self.rounded() as u64 % (1 << 32);
+        let bytes = self.rounded() as u64 % NAMEABLE;
         u32::try_from(bytes / self.page as u64).unwrap_or(u32::MAX)
     }
 
     /// How many ranges can be written down: one for each page, and an empty one.
     pub(super) fn records(&self) -> u32 {
-        let pages = (self.rounded() / self.page).min(MOST_PAGES);
-        u32::try_from(pages + 1).unwrap_or(u32::MAX)
+        let bytes = NAMEABLE.min(self.rounded() as u64);
+        u32::try_from(bytes / self.page as u64 + 1).unwrap_or(u32::MAX)
     }
 
     /// The length of what follows the data, in whole pages.
@@ -103,7 +103,11 @@ mod tests {
         let page = page_size();
         let around = |len: usize| (len - 2)..=(len + 2);
         let lengths = (1..3 * page).chain(
-            [4, 7, 255, 256, 1 << 18, 1 << 20, 1 << 21].map(|n| n * page).into_iter().flat_map(around),
+            // As many pages as have addresses: with 32 bits, fewer.
+            [4, 7, 255, 256, 1 << 18, 1 << 20, 1 << 21]
+                .into_iter()
+                .filter_map(|n: usize| n.checked_mul(page).filter(|&len| len < usize::MAX / 2))
+                .flat_map(around),
         );
         for len in lengths {
             let layout = Layout::of_data(len).expect("a file can be so long");

@@ -32,10 +32,11 @@
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 
 use nix::errno::Errno;
-use rustix::process::{PTracer, PidfdFlags, PidfdGetfdFlags, pidfd_getfd, pidfd_open, set_ptracer};
+use rustix::process::{PTracer, set_ptracer};
 
 use super::{Pull, target};
 use crate::error::{Error, Kind, Meanings, Result};
+use crate::sys::{pidfd_getfd, pidfd_open};
 
 /// What the kernel means when it opens no pidfd.
 const OPEN: Meanings = &[
@@ -76,8 +77,8 @@ impl Process {
     #[doc(alias = "pidfd_open")]
     pub fn open(pid: u32) -> Result<Self> {
         let call = || format!("pidfd_open({pid})");
-        let fd = pidfd_open(target::pid(call, pid)?, PidfdFlags::empty())
-            .map_err(|errno| Error::system(call(), errno.raw_os_error(), OPEN))?;
+        let fd =
+            pidfd_open(target::pid(call, pid)?).map_err(|errno| Error::system(call(), errno as i32, OPEN))?;
         Ok(Self { pid, fd })
     }
 }
@@ -102,8 +103,8 @@ impl Pull for Process {
     fn pull(&self, number: RawFd) -> Result<OwnedFd> {
         let call = || format!("pidfd_getfd({} (pid {}), {number})", self.fd.as_raw_fd(), self.pid);
         let number = target::number(call, number)?;
-        pidfd_getfd(&self.fd, number, PidfdGetfdFlags::empty())
-            .map_err(|errno| target::explain_attach(Error::system(call(), errno.raw_os_error(), GETFD)))
+        pidfd_getfd(self.fd.as_fd(), number)
+            .map_err(|errno| target::explain_attach(Error::system(call(), errno as i32, GETFD)))
     }
 }
 

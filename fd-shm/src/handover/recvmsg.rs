@@ -65,7 +65,9 @@ pub(super) fn recvmsg(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<R
     header.msg_iovlen = 1;
     header.msg_control = (&raw mut control.bytes).cast();
     loop {
-        header.msg_controllen = CONTROL_LEN as _; // a `usize`, or a `socklen_t` where libc says so
+        #[allow(clippy::cast_possible_truncation)] // a `usize`, or a `socklen_t` where libc says so
+        let room = CONTROL_LEN as _;
+        header.msg_controllen = room;
         // SAFETY: the header leads to a buffer and to room for control messages, both ours and as long as it
         // says.
         let len = unsafe { libc::recvmsg(socket.as_raw_fd(), &raw mut header, libc::MSG_CMSG_CLOEXEC) };

@@ -41,7 +41,8 @@ pub(super) fn init(mutex: *mut pthread_mutex_t) -> Result<()> {
 /// `timeout` from now on, as [`lock_until`] counts; nothing when that is more than can be counted.
 pub(super) fn end_of(timeout: Duration) -> Option<timespec> {
     let end = clock_gettime(CLOCK).checked_add(Timespec::try_from(timeout).ok()?)?;
-    Some(timespec { tv_sec: end.tv_sec, tv_nsec: end.tv_nsec })
+    #[allow(clippy::useless_conversion)] // with 32 bits some have a `time_t` and a `long` of 32
+    Some(timespec { tv_sec: end.tv_sec.try_into().ok()?, tv_nsec: end.tv_nsec.try_into().ok()? })
 }
 
 /// The clock that nobody can set.

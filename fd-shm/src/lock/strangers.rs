@@ -27,14 +27,13 @@ use std::time::{Duration, Instant};
 use std::{fmt, thread};
 
 use nix::errno::Errno;
-use nix::fcntl::{FcntlArg, fcntl};
 use rustix::fs::{FileType, Mode, OFlags, fstat};
 
 #[cfg(test)]
 pub(crate) use super::crash::reach;
 use crate::error::{Error, Kind, Meanings, Result};
 use crate::futex;
-use crate::sys::ForkMark;
+use crate::sys::{FileLock, ForkMark, fcntl_lock};
 
 /// Somebody is inside the section.
 const HELD: u32 = 1;
@@ -160,7 +159,7 @@ pub struct Lock {
     /// An open file of our own, since that is what owns the lock.
     file: OwnedFd,
     /// The byte of the file that stands for this lock; it need not be inside the region.
-    byte: libc::off_t,
+    byte: i64,
     /// A child of a `fork` shares the open file, and so would be the same owner.
     mark: ForkMark,
 }
@@ -185,7 +184,7 @@ impl Lock {
         let path = format!("/proc/self/fd/{}", region.as_raw_fd());
         let call = || format!("Lock::open({path}, {byte})");
         // The last offset is one less: the kernel counts up to the byte after a lock.
-        let Some(byte) = libc::off_t::try_from(byte).ok().filter(|byte| *byte < libc::off_t::MAX) else {
+        let Some(byte) = i64::try_from(byte).ok().filter(|byte| *byte < i64::MAX) else {
             return Err(Error::refused(call(), Kind::InvalidInput, "no file has so many bytes"));
         };
         let flags = OFlags::RDWR | OFlags::CLOEXEC | OFlags::NONBLOCK;
@@ -260,7 +259,7 @@ impl Lock {
 
     /// Names another byte, one of those that `open` would take.
     pub(super) fn name(&mut self, byte: u64) {
-        self.byte = libc::off_t::try_from(byte).unwrap_or(self.byte);
+        self.byte = i64::try_from(byte).unwrap_or(self.byte);
     }
 
     /// Asks the kernel for the byte once, to keep it as long as the open file lives: whether it is ours.
@@ -270,19 +269,19 @@ impl Lock {
 
     /// `fcntl(file, F_OFD_GETLK)` - whether another open file has `byte` locked.
     pub(super) fn another_has(&self, byte: u64) -> Result<bool> {
-        let Ok(byte) = libc::off_t::try_from(byte) else { return Ok(false) };
+        let Ok(byte) = i64::try_from(byte) else { return Ok(false) };
         let mut range = one_byte(TAKE, byte);
-        match fcntl(&self.file, FcntlArg::F_OFD_GETLK(&mut range)) {
-            Ok(_) => Ok(range.l_type != GIVE_BACK),
+        match fcntl_lock(self.file.as_fd(), libc::F_OFD_GETLK, &mut range) {
+            Ok(()) => Ok(range.kind != GIVE_BACK),
             Err(e) => Err(Error::system(format!("fcntl(F_OFD_GETLK, {byte})"), e as i32, FCNTL)),
         }
     }
 
     /// Asks the kernel for the byte, or gives it back: whether it did.
     fn set(&self, kind: c_short) -> Result<bool> {
-        let range = one_byte(kind, self.byte);
-        match fcntl(&self.file, FcntlArg::F_OFD_SETLK(&range)) {
-            Ok(_) => Ok(true),
+        let mut range = one_byte(kind, self.byte);
+        match fcntl_lock(self.file.as_fd(), libc::F_OFD_SETLK, &mut range) {
+            Ok(()) => Ok(true),
             Err(Errno::EAGAIN | Errno::EACCES) => Ok(false),
             Err(e) => Err(Error::system(format!("fcntl(F_OFD_SETLK, {})", self.byte), e as i32, FCNTL)),
         }
@@ -290,14 +289,8 @@ impl Lock {
 }
 
 /// What `fcntl` is asked about one byte.
-const fn one_byte(kind: c_short, byte: libc::off_t) -> libc::flock {
-    libc::flock {
-        l_type: kind,
-        l_whence: FROM_THE_START,
-        l_start: byte,
-        l_len: 1,
-        l_pid: 0, // an open file's lock belongs to no process
-    }
+const fn one_byte(kind: c_short, byte: i64) -> FileLock {
+    FileLock { kind, whence: FROM_THE_START, start: byte, len: 1, pid: 0 }
 }
 
 impl fmt::Debug for Lock {

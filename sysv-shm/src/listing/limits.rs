@@ -11,6 +11,10 @@ use crate::sys;
 /// Each namespace has its own, and a new one starts with the kernel's defaults, not with its parent's.
 /// (`shmmin` is always 1; `shmseg`, segments of one process, is reported and never enforced.)
 ///
+/// To a 32-bit process the call tells less than the kernel knows, so there `/proc/sys/kernel` is asked first.
+/// Where that cannot be read, a `max_size` of 2^31 - 1 means that or more, and `max_pages` has the lower 32
+/// bits.
+///
 /// # References
 ///
 /// shmctl(2), sysctl `kernel.shm*`; the kernel's `ipc/shm.c`
@@ -33,8 +37,19 @@ impl SegmentLimits {
     /// ENOSYS: a kernel without System V IPC.
     pub fn now() -> Result<Self> {
         let (_, raw) = sys::shmctl_limits().map_err(|errno| unknown("shmctl(0, IPC_INFO)", errno))?;
-        Ok(Self { max_size: raw.shmmax, max_segments: raw.shmmni, max_pages: raw.shmall })
+        Ok(Self {
+            max_size: whole("shmmax", raw.shmmax),
+            max_segments: raw.shmmni as u64,
+            max_pages: whole("shmall", raw.shmall),
+        })
     }
+}
+
+/// All of a number of which IPC_INFO has told as much as fits.
+fn whole(name: &str, told: usize) -> u64 {
+    let text = || std::fs::read_to_string(format!("/proc/sys/kernel/{name}")).ok();
+    let number = if cfg!(target_pointer_width = "32") { text() } else { None };
+    number.and_then(|text| text.trim().parse().ok()).unwrap_or(told as u64)
 }
 
 /// `shmctl(0, SHM_INFO)` - what the segments of this IPC namespace use.
@@ -65,9 +80,9 @@ impl SegmentUsage {
         let raw = sys::shmctl_usage().map_err(|errno| unknown("shmctl(0, SHM_INFO)", errno))?;
         Ok(Self {
             segments: count(raw.used_ids),
-            pages: raw.shm_tot,
-            resident_pages: raw.shm_rss,
-            swapped_pages: raw.shm_swp,
+            pages: raw.shm_tot as u64,
+            resident_pages: raw.shm_rss as u64,
+            swapped_pages: raw.shm_swp as u64,
         })
     }
 }

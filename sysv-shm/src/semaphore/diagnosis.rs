@@ -38,7 +38,7 @@ pub(super) fn get(key: Key, count: u16, flags: c_int, errno: Errno) -> Error {
 /// `semget` as it would be written in C.
 pub(super) fn get_call(key: Key, count: u16, flags: c_int) -> String {
     let mut call = format!("semget({key}, {count}, ");
-    for (bit, name) in [(libc::IPC_CREAT, "IPC_CREAT | "), (libc::IPC_EXCL, "IPC_EXCL | ")] {
+    for (bit, name) in [(sys::IPC_CREAT, "IPC_CREAT | "), (sys::IPC_EXCL, "IPC_EXCL | ")] {
         if flags & bit != 0 {
             call.push_str(name);
         }

@@ -3,7 +3,9 @@
 use std::fmt;
 use std::num::NonZeroI16;
 
-use libc::{c_short, sembuf};
+use libc::c_short;
+
+use crate::sys::{IPC_NOWAIT, SEM_UNDO};
 
 /// `struct sembuf` - one operation of a `semop`: change a semaphore's value, or wait until it is zero.
 ///
@@ -34,14 +36,7 @@ pub struct Operation {
 }
 
 // The kernel reads operations as they are.
-const _: () = assert!(size_of::<Operation>() == size_of::<sembuf>());
-const _: () = assert!(std::mem::offset_of!(Operation, change) == std::mem::offset_of!(sembuf, sem_op));
-const _: () = assert!(std::mem::offset_of!(Operation, flags) == std::mem::offset_of!(sembuf, sem_flg));
-
-#[allow(clippy::cast_possible_truncation)] // 0x1000 and 0x800, which C has as `int` and stores in a `short`
-const UNDO: c_short = libc::SEM_UNDO as c_short;
-#[allow(clippy::cast_possible_truncation)] // as above
-const NO_WAIT: c_short = libc::IPC_NOWAIT as c_short;
+const _: () = assert!(size_of::<Operation>() == 6);
 
 impl Operation {
     /// Takes 1 from a semaphore, waiting while it is 0: the P of the textbooks.
@@ -78,7 +73,7 @@ impl Operation {
     /// [`SemaphoreSet::lock`](crate::SemaphoreSet::lock) for what that is good for, and what not.
     #[must_use]
     pub const fn undo(mut self) -> Self {
-        self.flags |= UNDO;
+        self.flags |= SEM_UNDO;
         self
     }
 
@@ -86,7 +81,7 @@ impl Operation {
     /// EAGAIN.
     #[must_use]
     pub const fn no_wait(mut self) -> Self {
-        self.flags |= NO_WAIT;
+        self.flags |= IPC_NOWAIT;
         self
     }
 
@@ -98,7 +93,7 @@ impl Operation {
 
     /// Whether it says [`no_wait`](Operation::no_wait).
     pub(super) const fn waits_never(self) -> bool {
-        self.flags & NO_WAIT != 0
+        self.flags & IPC_NOWAIT != 0
     }
 
     /// What it adds to the value; 0 when it waits for zero.
@@ -111,7 +106,7 @@ impl Operation {
 /// As an initialiser of a `struct sembuf`.
 impl fmt::Display for Operation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let flags = match (self.flags & UNDO != 0, self.flags & NO_WAIT != 0) {
+        let flags = match (self.flags & SEM_UNDO != 0, self.flags & IPC_NOWAIT != 0) {
             (false, false) => "0",
             (true, false) => "SEM_UNDO",
             (false, true) => "IPC_NOWAIT",

@@ -4,7 +4,7 @@ use libc::c_int;
 
 use super::diagnosis;
 use crate::error::{Cause, Error, Result};
-use crate::{Key, SemaphoreSet};
+use crate::{Key, SemaphoreSet, sys};
 
 /// The mode bits when none are given: reading and changing for the owner, nothing for others.
 const OWNER_ONLY: u32 = 0o600;
@@ -57,7 +57,7 @@ impl SemaphoreSetOptions {
     ///
     /// As [`SemaphoreSet::create`]; refused without a call when the mode has bits beyond 0777.
     pub fn create(self, key: Key, count: u16) -> Result<SemaphoreSet> {
-        self.get(key, count, libc::IPC_CREAT)
+        self.get(key, count, sys::IPC_CREAT)
     }
 
     /// `semget(key, count, IPC_CREAT | IPC_EXCL | mode)` - as [`SemaphoreSet::create_new`], with these
@@ -67,7 +67,7 @@ impl SemaphoreSetOptions {
     ///
     /// As [`SemaphoreSet::create_new`]; refused without a call when the mode has bits beyond 0777.
     pub fn create_new(self, key: Key, count: u16) -> Result<SemaphoreSet> {
-        self.get(key, count, libc::IPC_CREAT | libc::IPC_EXCL)
+        self.get(key, count, sys::IPC_CREAT | sys::IPC_EXCL)
     }
 
     /// `semget(key, at_least, mode)` - as [`SemaphoreSet::open`], with these options.

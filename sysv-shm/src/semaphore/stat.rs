@@ -1,9 +1,9 @@
 //! What the kernel knows of one set of semaphores.
 
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
-use libc::semid_ds;
-
+use crate::stat::time;
+use crate::sys::SetInfo;
 use crate::{Key, SemaphoreSetId};
 
 /// `struct semid_ds` - what the kernel knows of one set, at the moment it was asked.
@@ -45,24 +45,18 @@ pub struct SemaphoreSetStat {
 
 impl SemaphoreSetStat {
     /// Reads what the kernel filled in for `id`.
-    pub(crate) fn new(id: SemaphoreSetId, raw: &semid_ds) -> Self {
+    pub(crate) fn new(id: SemaphoreSetId, raw: &SetInfo) -> Self {
         Self {
             id,
-            key: Key::new(raw.sem_perm.__key),
-            count: usize::try_from(raw.sem_nsems).unwrap_or(usize::MAX), // an `int` in the kernel
-            mode: u32::from(raw.sem_perm.mode) & 0o777,
-            uid: raw.sem_perm.uid,
-            gid: raw.sem_perm.gid,
-            creator_uid: raw.sem_perm.cuid,
-            creator_gid: raw.sem_perm.cgid,
-            operated_at: time(raw.sem_otime),
-            changed_at: time(raw.sem_ctime).unwrap_or(SystemTime::UNIX_EPOCH),
+            key: Key::new(raw.permissions.key),
+            count: raw.count,
+            mode: raw.permissions.mode & 0o777,
+            uid: raw.permissions.uid,
+            gid: raw.permissions.gid,
+            creator_uid: raw.permissions.creator_uid,
+            creator_gid: raw.permissions.creator_gid,
+            operated_at: time(raw.operated_at),
+            changed_at: time(raw.changed_at).unwrap_or(SystemTime::UNIX_EPOCH),
         }
     }
-}
-
-/// Seconds since 1970, where 0 means never.
-fn time(seconds: i64) -> Option<SystemTime> {
-    let since = u64::try_from(seconds).ok().filter(|&seconds| seconds != 0)?;
-    SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(since))
 }

@@ -18,7 +18,7 @@ impl SemaphoreSet {
     /// | EACCES | the mode bits do not let this process read |
     #[doc(alias = "GETVAL")]
     pub fn get(&self, index: u16) -> Result<u16> {
-        self.ask(index, libc::GETVAL, "GETVAL").map(|value| u16::try_from(value).unwrap_or(u16::MAX))
+        self.ask(index, sys::GETVAL, "GETVAL").map(|value| u16::try_from(value).unwrap_or(u16::MAX))
     }
 
     /// `semctl(id, 0, GETALL)` - all values, as they are at one moment.
@@ -81,7 +81,7 @@ impl SemaphoreSet {
     ///
     /// As [`get`](SemaphoreSet::get).
     pub fn last_pid(&self, index: u16) -> Result<Option<u32>> {
-        self.ask(index, libc::GETPID, "GETPID").map(|pid| (pid != 0).then_some(pid.unsigned_abs()))
+        self.ask(index, sys::GETPID, "GETPID").map(|pid| (pid != 0).then_some(pid.unsigned_abs()))
     }
 
     /// `semctl(id, index, GETNCNT)` - how many wait for one semaphore to have more.
@@ -92,7 +92,7 @@ impl SemaphoreSet {
     ///
     /// As [`get`](SemaphoreSet::get).
     pub fn waiting_for_more(&self, index: u16) -> Result<u32> {
-        self.ask(index, libc::GETNCNT, "GETNCNT").map(c_int::unsigned_abs)
+        self.ask(index, sys::GETNCNT, "GETNCNT").map(c_int::unsigned_abs)
     }
 
     /// `semctl(id, index, GETZCNT)` - how many wait for one semaphore to be 0.
@@ -101,7 +101,7 @@ impl SemaphoreSet {
     ///
     /// As [`get`](SemaphoreSet::get).
     pub fn waiting_for_zero(&self, index: u16) -> Result<u32> {
-        self.ask(index, libc::GETZCNT, "GETZCNT").map(c_int::unsigned_abs)
+        self.ask(index, sys::GETZCNT, "GETZCNT").map(c_int::unsigned_abs)
     }
 
     fn ask(&self, index: u16, command: c_int, name: &str) -> Result<c_int> {
@@ -117,11 +117,11 @@ impl SemaphoreSet {
     /// before it can change a part. EINVAL, EIDRM: it was removed. Refused when the mode has bits beyond
     /// 0777.
     pub fn set_mode(&self, mode: u32) -> Result<()> {
-        let bits = u16::try_from(mode).ok().filter(|&bits| bits <= 0o777).ok_or_else(|| {
+        if mode > 0o777 {
             let call = format!("semctl({}, 0, IPC_SET, mode 0{mode:o})", self.id());
-            Error::refused(call, Cause::Invalid, "a mode has no bits beyond 0777")
-        })?;
-        self.change(|permissions| permissions.mode = bits)
+            return Err(Error::refused(call, Cause::Invalid, "a mode has no bits beyond 0777"));
+        }
+        self.change(|permissions| permissions.mode = mode)
     }
 
     /// `semctl(id, 0, IPC_SET)` - gives the set to another owner and group, and leaves the mode bits. The
@@ -135,11 +135,11 @@ impl SemaphoreSet {
         self.change(|permissions| (permissions.uid, permissions.gid) = (uid, gid))
     }
 
-    fn change(&self, change: impl FnOnce(&mut libc::ipc_perm)) -> Result<()> {
+    fn change(&self, change: impl FnOnce(&mut sys::Permissions)) -> Result<()> {
         let mut raw = sys::semctl_stat(self.id().number())
             .map_err(|errno| diagnosis::control(self.id(), None, "IPC_STAT", errno))?;
-        change(&mut raw.sem_perm);
-        sys::semctl_set(self.id().number(), &mut raw)
+        change(&mut raw.permissions);
+        sys::semctl_set(self.id().number(), raw.permissions)
             .map_err(|errno| diagnosis::control(self.id(), None, "IPC_SET", errno))
     }
 }

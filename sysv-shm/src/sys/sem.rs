@@ -2,67 +2,24 @@
 
 #![allow(unsafe_code)]
 
-use std::mem::MaybeUninit;
 use std::ptr::{self, NonNull};
 
-use libc::{c_int, c_long, c_void, semid_ds, timespec};
+use libc::{c_int, c_void};
 use nix::errno::Errno;
 
+use super::abi::{
+    GETALL, GETNCNT, GETPID, GETVAL, GETZCNT, IPC_64, IPC_INFO, IPC_RMID, IPC_SET, IPC_STAT, Permissions,
+    SEM_INFO, SEM_STAT_ANY, SETALL, SETVAL, SemaphoreInfo, SetInfo, Timeout, number,
+};
+use super::{NOTHING, int};
 use crate::Operation;
-
-/// `semctl`'s command to look at a set by index without any permission. Kernel: `include/uapi/linux/sem.h`.
-const SEM_STAT_ANY: c_int = 20;
-
-/// `union semun`, the fourth argument of `semctl`, which every caller has to declare for himself.
-#[repr(C)]
-#[derive(Clone, Copy)]
-union Semun {
-    /// For SETVAL.
-    val: c_int,
-    /// For IPC_STAT, IPC_SET, GETALL, SETALL, IPC_INFO and SEM_INFO.
-    buffer: *mut c_void,
-}
-
-impl Semun {
-    const NONE: Self = Self { buffer: ptr::null_mut() };
-
-    fn to<T>(buffer: *mut T) -> Self {
-        Self { buffer: buffer.cast() }
-    }
-}
-
-/// The kernel's `struct seminfo`: limits (IPC_INFO), with two of the fields saying what is in use (SEM_INFO).
-#[repr(C)]
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct SemaphoreInfo {
-    /// Unused by the kernel.
-    semmap: c_int,
-    /// The most sets.
-    pub(crate) semmni: c_int,
-    /// The most semaphores of all sets together.
-    pub(crate) semmns: c_int,
-    /// Unused by the kernel.
-    semmnu: c_int,
-    /// The most semaphores of one set.
-    pub(crate) semmsl: c_int,
-    /// The most operations of one `semop`.
-    pub(crate) semopm: c_int,
-    /// Unused by the kernel.
-    semume: c_int,
-    /// From SEM_INFO: sets that exist. From IPC_INFO: meaningless.
-    pub(crate) semusz: c_int,
-    /// The largest value of a semaphore: 32767.
-    pub(crate) semvmx: c_int,
-    /// From SEM_INFO: semaphores that exist. From IPC_INFO: the largest adjustment of SEM_UNDO, 32767.
-    pub(crate) semaem: c_int,
-}
 
 /// `semget(key, count, flags)` - finds or makes a set of semaphores, gives its id. [semget(2)]
 ///
 /// [semget(2)]: https://man7.org/linux/man-pages/man2/semget.2.html
 pub(crate) fn semget(key: i32, count: u16, flags: c_int) -> Result<c_int, Errno> {
     // SAFETY: semget(2) takes numbers only and touches no memory of the caller.
-    Errno::result(unsafe { libc::semget(key, c_int::from(count), flags) })
+    int(unsafe { libc::syscall(number::SEMGET, key, c_int::from(count), flags) })
 }
 
 /// `semtimedop(id, operations, timeout)` - does all the operations at once, or waits until that is possible.
@@ -74,66 +31,70 @@ pub(crate) fn semget(key: i32, count: u16, flags: c_int) -> Result<c_int, Errno>
 pub(crate) fn semtimedop(
     id: c_int,
     operations: &[Operation],
-    timeout: Option<&timespec>,
+    timeout: Option<&Timeout>,
 ) -> Result<(), Errno> {
     let timeout = timeout.map_or(ptr::null(), ptr::from_ref);
     // The kernel takes an `unsigned int`. More than that is refused (E2BIG) just as this many would be.
     let count = u32::try_from(operations.len()).unwrap_or(u32::MAX);
     // SAFETY: semtimedop(2) reads at most `count` operations, which is not above the slice's length and whose
     // layout is that of `sembuf`, and the timeout if there is one.
-    let result: c_long =
-        unsafe { libc::syscall(libc::SYS_semtimedop, id, operations.as_ptr(), count, timeout) };
-    Errno::result(result).map(drop)
+    int(unsafe { libc::syscall(number::SEMTIMEDOP, id, operations.as_ptr(), count, timeout) }).map(drop)
 }
 
-/// `semctl(id, 0, IPC_STAT, buffer)` - what the kernel knows of a set; needs read permission. [semctl(2)]
+/// `semctl(id, index, command, argument)`. [semctl(2)]
+///
+/// # Safety
+///
+/// `argument` is what the command wants: the structure or array that it reads or fills, or null where it does
+/// neither.
 ///
 /// [semctl(2)]: https://man7.org/linux/man-pages/man2/semctl.2.html
-pub(crate) fn semctl_stat(id: c_int) -> Result<semid_ds, Errno> {
-    semctl_filled(id, libc::IPC_STAT).map(|(_, stat)| stat)
+unsafe fn semctl<T>(id: c_int, index: u16, command: c_int, argument: *mut T) -> Result<c_int, Errno> {
+    // SAFETY: the caller keeps this function's contract.
+    int(unsafe { libc::syscall(number::SEMCTL, id, c_int::from(index), command | IPC_64, argument) })
+}
+
+/// `semctl(id, 0, IPC_STAT, buffer)` - what the kernel knows of a set; needs read permission.
+pub(crate) fn semctl_stat(id: c_int) -> Result<SetInfo, Errno> {
+    let mut stat = SetInfo::default();
+    // SAFETY: IPC_STAT fills one `semid64_ds`.
+    unsafe { semctl(id, 0, IPC_STAT, &raw mut stat) }.map(|_| stat)
 }
 
 /// `semctl(index, 0, SEM_STAT_ANY, buffer)` - the same by index, without any permission (Linux 4.17); gives
 /// the id too.
-pub(crate) fn semctl_stat_any(index: c_int) -> Result<(c_int, semid_ds), Errno> {
-    semctl_filled(index, SEM_STAT_ANY)
+pub(crate) fn semctl_stat_any(index: c_int) -> Result<(c_int, SetInfo), Errno> {
+    let mut stat = SetInfo::default();
+    // SAFETY: SEM_STAT_ANY fills one `semid64_ds`.
+    unsafe { semctl(index, 0, SEM_STAT_ANY, &raw mut stat) }.map(|id| (id, stat))
 }
 
-/// One of the two commands that fill a `semid_ds`.
-fn semctl_filled(id: c_int, command: c_int) -> Result<(c_int, semid_ds), Errno> {
-    let mut buffer = MaybeUninit::<semid_ds>::zeroed();
-    let argument = Semun::to(buffer.as_mut_ptr());
-    // SAFETY: IPC_STAT and SEM_STAT_ANY write one `semid_ds`, for which the buffer has room.
-    let result = Errno::result(unsafe { libc::semctl(id, 0, command, argument) })?;
-    // SAFETY: the call succeeded, so the kernel has filled the buffer (and what it left was zero before).
-    Ok((result, unsafe { buffer.assume_init() }))
-}
-
-/// `semctl(id, 0, IPC_SET, buffer)` - changes owner and mode to those of `stat`, whose other fields it
-/// ignores.
-pub(crate) fn semctl_set(id: c_int, stat: &mut semid_ds) -> Result<(), Errno> {
-    // SAFETY: IPC_SET reads one `semid_ds`.
-    Errno::result(unsafe { libc::semctl(id, 0, libc::IPC_SET, Semun::to(stat)) }).map(drop)
+/// `semctl(id, 0, IPC_SET, buffer)` - changes owner and mode.
+pub(crate) fn semctl_set(id: c_int, permissions: Permissions) -> Result<(), Errno> {
+    let mut new = SetInfo::of(permissions);
+    // SAFETY: IPC_SET reads one `semid64_ds`.
+    unsafe { semctl(id, 0, IPC_SET, &raw mut new) }.map(drop)
 }
 
 /// `semctl(id, 0, IPC_RMID)` - destroys a set at once; who waits for it gets EIDRM.
 pub(crate) fn semctl_remove(id: c_int) -> Result<(), Errno> {
     // SAFETY: IPC_RMID ignores its argument and touches no memory of the caller.
-    Errno::result(unsafe { libc::semctl(id, 0, libc::IPC_RMID, Semun::NONE) }).map(drop)
+    unsafe { semctl(id, 0, IPC_RMID, NOTHING) }.map(drop)
 }
 
 /// `semctl(id, index, command)` - one number about one semaphore: GETVAL, GETPID, GETNCNT or GETZCNT.
 pub(crate) fn semctl_get(id: c_int, index: u16, command: c_int) -> Result<c_int, Errno> {
-    debug_assert!([libc::GETVAL, libc::GETPID, libc::GETNCNT, libc::GETZCNT].contains(&command));
+    debug_assert!([GETVAL, GETPID, GETNCNT, GETZCNT].contains(&command));
     // SAFETY: these four commands ignore the argument and touch no memory of the caller.
-    Errno::result(unsafe { libc::semctl(id, c_int::from(index), command, Semun::NONE) })
+    unsafe { semctl(id, index, command, NOTHING) }
 }
 
 /// `semctl(id, index, SETVAL, value)` - sets one semaphore, and clears what all processes would undo there.
 pub(crate) fn semctl_set_value(id: c_int, index: u16, value: u16) -> Result<(), Errno> {
-    let argument = Semun { val: c_int::from(value) };
+    // A number where the other commands have an address: C has a union here.
+    let value = ptr::without_provenance_mut::<c_void>(usize::from(value));
     // SAFETY: SETVAL takes a number and touches no memory of the caller.
-    Errno::result(unsafe { libc::semctl(id, c_int::from(index), libc::SETVAL, argument) }).map(drop)
+    unsafe { semctl(id, index, SETVAL, value) }.map(drop)
 }
 
 /// `semctl(id, 0, GETALL, array)` - all values at one moment. EFAULT when the set has more than `count`.
@@ -143,7 +104,7 @@ pub(crate) fn semctl_get_all(id: c_int, count: usize) -> Result<Vec<u16>, Errno>
     let array = GuardedArray::new(&vec![u16::MAX; count])?;
     // SAFETY: GETALL writes as many values as the set has, without knowing for how many there is room; the
     // guard makes it stop at the end of the array.
-    Errno::result(unsafe { libc::semctl(id, 0, libc::GETALL, Semun::to(array.first.as_ptr())) })?;
+    unsafe { semctl(id, 0, GETALL, array.first.as_ptr()) }?;
     Ok(array.copy())
 }
 
@@ -152,26 +113,23 @@ pub(crate) fn semctl_get_all(id: c_int, count: usize) -> Result<Vec<u16>, Errno>
 pub(crate) fn semctl_set_all(id: c_int, values: &[u16]) -> Result<(), Errno> {
     let array = GuardedArray::new(values)?;
     // SAFETY: SETALL reads as many values as the set has; the guard makes it stop at the end of the array.
-    Errno::result(unsafe { libc::semctl(id, 0, libc::SETALL, Semun::to(array.first.as_ptr())) }).map(drop)
+    unsafe { semctl(id, 0, SETALL, array.first.as_ptr()) }.map(drop)
 }
 
 /// `semctl(0, 0, IPC_INFO, buffer)` - the limits of this IPC namespace, and the highest index in use.
 pub(crate) fn semctl_limits() -> Result<(c_int, SemaphoreInfo), Errno> {
-    semctl_info(libc::IPC_INFO)
+    semctl_info(IPC_INFO)
 }
 
 /// `semctl(0, 0, SEM_INFO, buffer)` - the same with what is in use now.
 pub(crate) fn semctl_usage() -> Result<(c_int, SemaphoreInfo), Errno> {
-    semctl_info(libc::SEM_INFO)
+    semctl_info(SEM_INFO)
 }
 
 fn semctl_info(command: c_int) -> Result<(c_int, SemaphoreInfo), Errno> {
-    let mut buffer = MaybeUninit::<SemaphoreInfo>::uninit();
-    let argument = Semun::to(buffer.as_mut_ptr());
-    // SAFETY: IPC_INFO and SEM_INFO write one `seminfo`, whose layout `SemaphoreInfo` has.
-    let highest = Errno::result(unsafe { libc::semctl(0, 0, command, argument) })?;
-    // SAFETY: the call succeeded, so the kernel has filled the buffer.
-    Ok((highest, unsafe { buffer.assume_init() }))
+    let mut info = SemaphoreInfo::default();
+    // SAFETY: IPC_INFO and SEM_INFO fill one `seminfo`.
+    unsafe { semctl(0, 0, command, &raw mut info) }.map(|highest| (highest, info))
 }
 
 /// An array of values that ends where a page ends that nobody can touch.
