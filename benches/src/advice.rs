@@ -52,12 +52,14 @@ fn passing(report: &Report) -> Option<String> {
     both.first()?;
     let from = match crossover(report, RECYCLED, Role::Ours) {
         Some(size) => {
-            format!("From messages of {} on, pass the descriptor of memory that stands", bytes(size))
+            format!("From messages of {} on, pass the descriptor of memory that stands.", bytes(size))
         }
         None => {
-            "From no size of this run on did passing a descriptor stay ahead of copying through a socket, so \
-                 measure yours"
-                .to_owned()
+            let sizes = wins(report, RECYCLED, Role::Ours).into_iter().rev().map(bytes).collect::<Vec<_>>();
+            let sizes = if sizes.is_empty() { "no size".to_owned() } else { sizes.join(" and ") + " alone" };
+            format!(
+                "Passing the descriptor of memory that stands beat copying through a socket at {sizes}: measure yours."
+            )
         }
     };
     let mut above: Vec<f64> =
@@ -65,8 +67,8 @@ fn passing(report: &Report) -> Option<String> {
     above.sort_by(f64::total_cmp);
     let middle = above.get(above.len() / 2)?;
     Some(format!(
-        "{from}, and let a library check what you are given: in the {} rows of ours the middle one takes {middle:.2} \
-         times what raw calls take.{}",
+        "{from} And let a library check what you are given, for that is next to free: in the {} rows of ours the \
+         middle one takes {middle:.2} times what raw calls take.{}",
         above.len(),
         caution(&both),
     ))
@@ -77,15 +79,23 @@ pub(crate) const RECYCLED: &str = "memfd passed, recycled";
 
 /// The smallest size from which on this way is faster than copying through a Unix socket.
 pub fn crossover(report: &Report, subject: &str, role: Role) -> Option<u64> {
-    let speeds = |subject: &str, role| {
-        let is_it = move |row: &&Row| {
-            row.question == Question::Throughput && row.subject == subject && row.role == role
-        };
-        report.rows.iter().filter(is_it).map(|row| (row.size, row.median)).collect::<Vec<_>>()
-    };
-    let (passed, copied) = (speeds(subject, role), speeds("Unix socket", Role::Floor));
-    let wins = passed.iter().zip(&copied).rev().take_while(|(passed, copied)| passed.1 > copied.1);
-    wins.last().map(|(passed, _)| passed.0)
+    let (wins, sizes) = (wins(report, subject, role), sizes(report, subject, role));
+    let lasting = sizes.iter().rev().zip(&wins).take_while(|(size, won)| size.0 == **won);
+    lasting.last().map(|(_, won)| *won)
+}
+
+/// The sizes at which it is faster, the greatest first.
+fn wins(report: &Report, subject: &str, role: Role) -> Vec<u64> {
+    let (passed, copied) = (sizes(report, subject, role), sizes(report, "Unix socket", Role::Floor));
+    let won = passed.iter().zip(&copied).rev().filter(|(passed, copied)| passed.1 > copied.1);
+    won.map(|(passed, _)| passed.0).collect()
+}
+
+/// How fast it moves messages of each size.
+fn sizes(report: &Report, subject: &str, role: Role) -> Vec<(u64, f64)> {
+    let is_it =
+        |row: &&Row| row.question == Question::Throughput && row.subject == subject && row.role == role;
+    report.rows.iter().filter(is_it).map(|row| (row.size, row.median)).collect()
 }
 
 /// A warning where a sentence rests on figures that another run may not find again.
@@ -128,6 +138,8 @@ mod tests {
         ] {
             assert_eq!(crossover(&report(passed, copied), RECYCLED, Role::Ours), expected, "{passed:?}");
         }
+        let lost_again = wins(&report([1.0, 4.0, 1.0], [3.0, 3.0, 3.0]), RECYCLED, Role::Ours);
+        assert_eq!(lost_again, [4096]);
         // Nothing is said of what was not measured.
         let mut other = crate::report::empty();
         assert!(sentences(&other).is_empty());

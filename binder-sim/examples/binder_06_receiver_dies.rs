@@ -63,13 +63,14 @@ fn state(reader: &mut PipeReader) -> Result<&'static str> {
 // ANCHOR_END: dies
 
 fn main() -> Result<()> {
+    let mut between = "";
     for translation in Translation::ALL {
         for (kind, flags) in
             [("A call", TransactionFlags::NONE), ("A one-way message", TransactionFlags::ONE_WAY)]
         {
-            println!("{kind}, {translation}:");
+            println!("{between}{kind}, {translation}:");
             dies(translation, flags)?;
-            println!();
+            between = "\n";
         }
     }
     Ok(())

@@ -13,6 +13,7 @@ pub fn files(results: &str) -> Result<Vec<(String, String)>> {
     let mut files = vec![
         ("tables/benchmark-machine.md".to_owned(), machine(&report)),
         ("tables/benchmark-sentences.md".to_owned(), listed(&sentences(&report))),
+        ("tables/benchmark-glance.md".to_owned(), glance(&report)),
         ("tables/benchmark-above.md".to_owned(), above(&report)),
         ("tables/benchmark-peers.md".to_owned(), peers(&report)),
         ("tables/benchmark-ring.md".to_owned(), ring(&report)),
@@ -52,6 +53,72 @@ fn machine(report: &Report) -> String {
 
 fn listed(sentences: &[String]) -> String {
     sentences.iter().map(|sentence| format!("1. {sentence}\n")).collect()
+}
+
+/// A row that the models are compared by at a glance: what is done, and who does it by System V, with a memory
+/// file, and with a socket alone.
+type Glance = (&'static str, Question, u64, [Option<(&'static str, Role)>; 3]);
+
+const GLANCE: [Glance; 6] = [
+    (
+        "make 1 MiB, fill it, let it go",
+        Question::SetUp,
+        1 << 20,
+        [Some(("System V", Role::Ours)), Some(("memfd, sealed", Role::Ours)), None],
+    ),
+    (
+        "enter 1 MiB that others have filled, look at each page",
+        Question::Joining,
+        1 << 20,
+        [Some(("System V, by key", Role::Ours)), Some(("memfd, by descriptor", Role::Ours)), None],
+    ),
+    (
+        "let another process in: it reads 4 KiB and answers",
+        Question::HandOver,
+        4096,
+        [Some(("System V, id in a message", Role::Ours)), Some(("memfd, by SCM_RIGHTS", Role::Ours)), None],
+    ),
+    (
+        "a word there and back, both spin",
+        Question::PingPong,
+        0,
+        [Some(("System V, spinning", Role::Ours)), Some(("memfd, spinning", Role::Ours)), None],
+    ),
+    (
+        "a word there and back, both sleep",
+        Question::PingPong,
+        0,
+        [
+            Some(("System V, futex", Role::Ours)),
+            Some(("memfd, futex", Role::Ours)),
+            Some(("Unix socket", Role::Floor)),
+        ],
+    ),
+    (
+        "messages of 1 MiB, copied in and out",
+        Question::Throughput,
+        1 << 20,
+        [
+            Some(("System V, ring", Role::Ours)),
+            Some(("memfd, ring", Role::Ours)),
+            Some(("Unix socket", Role::Floor)),
+        ],
+    ),
+];
+
+/// What the models cost, in half a dozen rows.
+fn glance(report: &Report) -> String {
+    let mut text = String::from(
+        "| to | System V | descriptor (memfd) | a Unix socket alone |\n| --- | --- | --- | --- |\n",
+    );
+    for (what, question, size, subjects) in GLANCE {
+        let figure = |subject: Option<(&str, Role)>| {
+            let row = subject.and_then(|(subject, role)| report.find(question, subject, role, size));
+            row.map_or_else(|| "-".to_owned(), |row| benches::table::figure(row.unit, row.median))
+        };
+        text.push_str(&format!("| {what} | {} |\n", subjects.map(figure).join(" | ")));
+    }
+    text
 }
 
 /// The rows of a question, without the floors that stand in the ratio of a row of ours, and what was not measured.

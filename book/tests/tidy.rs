@@ -183,6 +183,16 @@ fn the_readme_names_the_commands_that_ci_runs() {
     }
 }
 
+#[test]
+fn the_readme_shows_what_a_program_prints() {
+    let text = |path: &str| fs::read_to_string(workspace::root().join(path)).expect("a tracked file");
+    let printed = text("book/examples/three_ways.out");
+    assert!(
+        text("README.md").contains(&format!("```text\n{printed}```\n")),
+        "README.md: not what three_ways prints"
+    );
+}
+
 fn rust_files() -> Vec<(String, String)> {
     tracked_files(&["*.rs"])
 }

@@ -27,6 +27,7 @@ use crate::copy;
 use crate::error::{Error, Kind, Meanings, Result};
 use crate::fixed::FixedFd;
 use crate::head::Head;
+use crate::seals::{self, Seals};
 
 /// The head ends, and the tail begins, at a multiple of this: a cache line of today's processors.
 const LINE: usize = 64;
@@ -255,6 +256,33 @@ impl<T: Head + ?Sized> fmt::Debug for Mapping<T> {
     }
 }
 
+/// `mmap(PROT_READ, MAP_SHARED)`, or what comes to the same.
+fn map_for_loads(options: &MmapOptions, fd: BorrowedFd<'_>) -> io::Result<MmapRaw> {
+    shared_or_private(options.map_raw_read_only(fd.as_raw_fd()), options, fd)
+}
+
+/// The shared mapping; or, where a seal against writing has forbidden it, a private one.
+///
+/// Linux 6.7 and later, and the older lines since 2025, forbid no such thing. Before that a mapping for loads counts
+/// as one for stores if the descriptor can write, since mprotect could make it one. A file that is sealed
+/// against writing has none of those, and does not change any more: so a private mapping, in which a load makes
+/// no copy, is of the same pages and has the same bytes.
+fn shared_or_private(
+    shared: io::Result<MmapRaw>,
+    options: &MmapOptions,
+    fd: BorrowedFd<'_>,
+) -> io::Result<MmapRaw> {
+    let is_sealed = || seals::get(fd).is_ok_and(|seals| seals.contains(Seals::WRITE));
+    match shared {
+        Err(refused) if refused.raw_os_error() == Some(Errno::EPERM as i32) && is_sealed() => {
+            // SAFETY: nobody changes the file while it is mapped: it is sealed against writing, which is for
+            // ever, and what is mapped here cannot shrink.
+            unsafe { options.map_copy_read_only(fd.as_raw_fd()) }.map(MmapRaw::from)
+        }
+        mapped => mapped,
+    }
+}
+
 /// All of a region, mapped for loads only: the view of `T` at its beginning, the rest by copies out.
 ///
 /// A type of its own, since a store to pages without PROT_WRITE is SIGSEGV: what cannot be written has no
@@ -286,14 +314,13 @@ pub struct ReadMapping<T: Head + ?Sized = ()> {
 impl<T: Head + ?Sized> ReadMapping<T> {
     /// Maps all of `region`.
     pub(crate) fn new(region: &FixedFd) -> Result<Self> {
-        let fd = region.as_fd().as_raw_fd();
-        let pages = Pages::new::<T>(region, |options| options.map_raw_read_only(fd), "PROT_READ")?;
+        let pages = Pages::new::<T>(region, |options| map_for_loads(options, region.as_fd()), "PROT_READ")?;
         Ok(Self { pages, head: PhantomData })
     }
 
     /// Maps a part of a region, as `Mapping::of_part` does.
     pub(crate) fn of_part(fd: BorrowedFd<'_>, offset: usize, len: usize) -> Result<Self> {
-        let map = |options: &MmapOptions| options.map_raw_read_only(fd.as_raw_fd());
+        let map = |options: &MmapOptions| map_for_loads(options, fd);
         Ok(Self { pages: Pages::of_part::<T>(fd, offset, len, map, "PROT_READ")?, head: PhantomData })
     }
 
@@ -336,5 +363,27 @@ impl<T: Head + ?Sized> Deref for ReadMapping<T> {
 impl<T: Head + ?Sized> fmt::Debug for ReadMapping<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ReadMapping").field("len", &self.len()).field("tail_len", &self.tail_len()).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Region;
+
+    #[test]
+    fn what_is_sealed_against_writing_is_read_where_the_kernel_shares_it_with_no_reader() {
+        let region = Region::create("read", 4096).expect("a region");
+        region.map::<()>().expect("mapped").copy_in(0, b"sealed").expect("in the tail");
+        let refused = || Err(io::Error::from_raw_os_error(Errno::EPERM as i32));
+        let map = |options: &MmapOptions| shared_or_private(refused(), options, region.as_fd());
+        let mapped = || Pages::of_part::<()>(region.as_fd(), 0, region.len(), map, "PROT_READ");
+
+        let error = mapped().err().expect("it can still be written");
+        assert!(error.is_sealed(), "{error}");
+        seals::add(&region, Seals::WRITE).expect("nobody has it mapped for writing");
+        let mut seen = [0; 6];
+        mapped().expect("a private mapping").copy_out(0, &mut seen).expect("in the tail");
+        assert_eq!(&seen, b"sealed");
     }
 }
