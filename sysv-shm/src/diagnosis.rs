@@ -168,6 +168,9 @@ fn attach_invalid(id: SegmentId, address: usize, flags: c_int) -> (Cause, String
     if flags & sys::SHM_RND == 0 && !address.is_multiple_of(page) {
         return (Cause::Invalid, format!("the address is no multiple of the page size, {page}"));
     }
+    if flags & sys::SHM_RND == 0 && !address.is_multiple_of(page * sys::SHMLBA_PAGES) {
+        return (Cause::Invalid, "the address is no multiple of SHMLBA, which is four pages here".into());
+    }
     match look(id) {
         Some(stat) if address != 0 => {
             let size = stat.size;
