@@ -114,8 +114,8 @@ pub(crate) struct Permissions {
     pub(crate) gid: c_uint,
     pub(crate) creator_uid: c_uint,
     pub(crate) creator_gid: c_uint,
-    /// On x86 and arm two bytes, and two of padding behind them that the kernel fills with zeros: in this byte
-    /// order, the same number.
+    /// On x86 and arm two bytes, and two of padding behind them that the kernel fills with zeros: in this
+    /// byte order, the same number.
     pub(crate) mode: c_uint,
     sequence: c_ushort,
     padding: c_ushort,
