@@ -72,8 +72,11 @@ const REFUSED: &[Row] = &[
     (
         "sealed memfd, opened with O_PATH",
         || {
-            let path = OFlags::PATH.bits().cast_signed();
-            reopen(&memfd(4096, Seals::SHRINK), File::options().read(true).custom_flags(path))
+            // Not File::options: where musl is the libc, std takes this flag for a mode of access.
+            let memfd = memfd(4096, Seals::SHRINK);
+            let path = format!("/proc/self/fd/{}", memfd.as_fd().as_raw_fd());
+            let flags = OFlags::PATH | OFlags::CLOEXEC;
+            rustix::fs::open(path, flags, rustix::fs::Mode::empty()).expect("opened again")
         },
         NO_REGION,
         "O_PATH",

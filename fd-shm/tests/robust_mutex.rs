@@ -115,7 +115,8 @@ fn after_a_kill(point: &str, repair: bool) -> (&'static str, &'static str) {
     drop(inside);
     let after = match (ledger.lock(), ledger.try_lock()) {
         (Ok(inside), Err(refused)) if !inside.owner_died() => {
-            assert_eq!(refused.raw_os_error(), Some(libc::EDEADLK), "held by this thread");
+            let held_by_this_thread = if cfg!(target_env = "musl") { libc::EBUSY } else { libc::EDEADLK };
+            assert_eq!(refused.raw_os_error(), Some(held_by_this_thread));
             "gets in"
         }
         (Err(first), Err(second)) if first.is_not_recoverable() && second.is_not_recoverable() => {

@@ -50,15 +50,16 @@ impl AttachOptions {
 
     /// At `address` exactly, or not at all.
     ///
-    /// It has to be a multiple of the page size, and the whole segment has to fit between what is mapped
-    /// already: the kernel replaces nothing. Nor may it end right under the main thread's stack, in the
-    /// pages (256) that the kernel keeps free there: a deep call would have its variables in the segment.
+    /// It has to be a multiple of the page size (on 32-bit ARM, of SHMLBA: four pages), and the whole segment
+    /// has to fit between what is mapped already: the kernel replaces nothing. Nor may it end right under the
+    /// main thread's stack, in the pages (256) that the kernel keeps free there: a deep call would have its
+    /// variables in the segment.
     #[must_use]
     pub const fn at(self, address: usize) -> Self {
         Self { address: Some(address), flags: self.flags & !sys::SHM_RND, ..self }
     }
 
-    /// `SHM_RND` - at `address` rounded down to a multiple of SHMLBA (the page size, on x86-64 and arm64), or
+    /// `SHM_RND` - at `address` rounded down to a multiple of SHMLBA (the page size, but on 32-bit ARM), or
     /// not at all.
     #[must_use]
     pub const fn at_rounded(self, address: usize) -> Self {

@@ -11,6 +11,13 @@ use nix::sys::resource::{Resource, getrlimit};
 use crate::error::{Cause, Error};
 use crate::{Key, SegmentId, SegmentLimits, SegmentStat, SegmentUsage, huge, sys};
 
+/// What ENOSYS means.
+pub(crate) const NO_SYSTEM_V: &str = if cfg!(target_pointer_width = "64") {
+    "this kernel is built without System V IPC"
+} else {
+    "this kernel is built without System V IPC, or is older than Linux 5.1"
+};
+
 /// Explains why `shmget(key, size, flags)` failed with `errno`.
 #[cold]
 pub(crate) fn get(key: Key, size: usize, flags: c_int, errno: Errno) -> Error {
@@ -32,6 +39,7 @@ pub(crate) fn get(key: Key, size: usize, flags: c_int, errno: Errno) -> Error {
             (Cause::Limit, format!("no memory for {size} bytes: all of a segment is charged when it is made"))
         }
         Errno::ENFILE => (Cause::Limit, "the system has no free file (fs.file-max)".into()),
+        Errno::ENOSYS => (Cause::Other, NO_SYSTEM_V.into()),
         other => (Cause::Other, other.desc().to_string()),
     };
     Error::kernel(get_call(key, size, flags), errno, cause, meaning)
@@ -167,6 +175,11 @@ fn attach_invalid(id: SegmentId, address: usize, flags: c_int) -> (Cause, String
     let page = sys::page_size();
     if flags & sys::SHM_RND == 0 && !address.is_multiple_of(page) {
         return (Cause::Invalid, format!("the address is no multiple of the page size, {page}"));
+    }
+    if flags & sys::SHM_RND == 0 && !address.is_multiple_of(page * sys::SHMLBA_PAGES) {
+        // Not asked for by every kernel, so there may be another cause.
+        let meaning = "the address is no multiple of SHMLBA (four pages), or something is mapped there";
+        return (Cause::Invalid, meaning.into());
     }
     match look(id) {
         Some(stat) if address != 0 => {

@@ -70,8 +70,8 @@ impl<T: Head + ?Sized> Mapped<T> {
                 format!("id {id} is another segment by now, of {real} bytes; at least {found} were found");
             return refused(Cause::Removed, meaning);
         }
-        // More than half of the addresses, which 64 bits have no segment for and 32 may: pointers of Rust reach
-        // no further.
+        // More than half of the addresses, which 64 bits have no segment for and 32 may: pointers of Rust
+        // reach no further.
         if isize::try_from(real).is_err() {
             return refused(Cause::Limit, format!("{real} bytes are more than one object can have"));
         }

@@ -22,6 +22,9 @@ use crate::{Segment, diagnosis, sys};
 /// no memory). It is for programs whose segment has to come back at the same address: a larger one after a
 /// smaller one, or the next after a removed one.
 ///
+/// On 32-bit ARM the kernel may put a segment at every fourth page only, and a reservation may begin elsewhere:
+/// there an attachment in it can fail with EINVAL.
+///
 /// One attachment at a time lies in it, at its beginning. When that is dropped, the range is covered by
 /// PROT_NONE again in the same step that detaches, so that at no moment somebody else can get the addresses.
 /// The range itself goes with the last of the reservation and its attachment.

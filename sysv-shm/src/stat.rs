@@ -17,8 +17,8 @@ pub struct SegmentStat {
     pub id: SegmentId,
     /// The key, [`Key::PRIVATE`] when it never had one or was removed.
     pub key: Key,
-    /// Bytes, exactly as asked for when it was made; the memory behind it comes in whole pages. (A 32-bit process
-    /// is told the lower 32 bits. It cannot attach what has more.)
+    /// Bytes, exactly as asked for when it was made; the memory behind it comes in whole pages. (A 32-bit
+    /// process is told the lower 32 bits. It cannot attach what has more.)
     pub size: usize,
     /// The nine permission bits.
     pub mode: u32,

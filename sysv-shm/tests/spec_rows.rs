@@ -101,7 +101,12 @@ fn some_commands_go_by_index_and_some_by_nothing() {
         let segment = Segment::create_new(KEY, 4096).unwrap().remove_on_drop();
         let (id, mut seen) = (segment.id().number(), buffer());
         assert_eq!(control(id % 32_768, SHM_STAT, &raw mut *seen), Ok(id));
-        assert_eq!((seen.shm_segsz, seen.shm_perm.__key), (4096, KEY.number()));
+        #[cfg(target_env = "gnu")]
+        let key = seen.shm_perm.__key;
+        #[cfg(target_env = "musl")]
+        #[allow(deprecated)] // a name that the crate `libc` means to change
+        let key = seen.shm_perm.__ipc_perm_key;
+        assert_eq!((seen.shm_segsz, key), (4096, KEY.number()));
         // The highest index in use, whatever id is given.
         assert_eq!(control(12_345, libc::IPC_INFO, &raw mut *seen), Ok(id % 32_768));
     });

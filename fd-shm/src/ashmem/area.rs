@@ -13,7 +13,8 @@ use nix::errno::Errno;
 use super::prot::Prot;
 use super::ranges::{Ranges, Unpinned};
 
-/// The page of the machines on which the driver was watched.
+/// The page of the machines on which the driver was watched. This machine's may be larger: a
+/// [`Region`](super::Region) asks.
 pub const PAGE: usize = 4096;
 
 /// `ASHMEM_NAME_LEN`: the room for a name, with its zero byte.

@@ -224,8 +224,8 @@ impl<T: Shareable> RobustMutex<T> {
     ///
     /// # Errors
     ///
-    /// EBUSY ([`is_would_block`](Error::is_would_block)) when another thread or process holds it; those of
-    /// [`lock`](Self::lock).
+    /// EBUSY ([`is_would_block`](Error::is_would_block)) when another thread or process holds it (with musl, when
+    /// this thread does, too); those of [`lock`](Self::lock).
     pub fn try_lock(&self) -> Result<RobustLocked<'_, T>> {
         // SAFETY: as in `lock`.
         let answer = unsafe { libc::pthread_mutex_trylock(self.mutex()) };

@@ -9,6 +9,7 @@ use std::time::Duration;
 use libc::c_int;
 use nix::errno::Errno;
 
+use crate::diagnosis::NO_SYSTEM_V;
 use crate::error::{Cause, Error};
 use crate::{Key, Operation, SemaphoreSetId, SemaphoreSetStat, sys};
 
@@ -30,6 +31,7 @@ pub(super) fn get(key: Key, count: u16, flags: c_int, errno: Errno) -> Error {
         Errno::EINVAL => get_invalid(key, count),
         Errno::ENOSPC => (Cause::Limit, namespace_full(count)),
         Errno::ENOMEM => (Cause::Limit, format!("no memory for {count} semaphores")),
+        Errno::ENOSYS => (Cause::Other, NO_SYSTEM_V.into()),
         other => (Cause::Other, other.desc().to_string()),
     };
     Error::kernel(get_call(key, count, flags), errno, cause, meaning)

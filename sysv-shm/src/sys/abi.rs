@@ -89,6 +89,10 @@ pub(crate) const SHM_REMAP: c_int = 0o40000;
 /// Attach with the right to execute.
 pub(crate) const SHM_EXEC: c_int = 0o100_000;
 
+/// SHMLBA in pages: what addresses have to be multiples of. (A 64-bit ARM kernel takes any page of a 32-bit
+/// process, but may round to this.)
+pub(crate) const SHMLBA_PAGES: usize = if cfg!(target_arch = "arm") { 4 } else { 1 };
+
 pub(crate) const SEM_UNDO: c_short = 0x1000;
 pub(crate) const GETPID: c_int = 11;
 pub(crate) const GETVAL: c_int = 12;
@@ -110,8 +114,8 @@ pub(crate) struct Permissions {
     pub(crate) gid: c_uint,
     pub(crate) creator_uid: c_uint,
     pub(crate) creator_gid: c_uint,
-    /// On x86 and arm two bytes, and two of padding behind them that the kernel fills with zeros: in this byte
-    /// order, the same number.
+    /// On x86 and arm two bytes, and two of padding behind them that the kernel fills with zeros: in this
+    /// byte order, the same number.
     pub(crate) mode: c_uint,
     sequence: c_ushort,
     padding: c_ushort,
