@@ -3,6 +3,7 @@
 use binder_sim::client::Client;
 use binder_sim::driver::Device;
 use binder_sim::script::device_name;
+use nix::libc::SYS_ioctl;
 use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::FileExt;
@@ -10,9 +11,6 @@ use std::path::Path;
 
 /// Where the driver says things of itself.
 const DEBUGFS: &str = "/sys/kernel/debug/binder";
-
-/// The number of ioctl(2) among the system calls, as /proc shows it.
-const IOCTL: &str = if cfg!(target_arch = "x86_64") { "16 " } else { "29 " };
 
 /// What `/proc` says of a thread: files that are opened once and read again and again.
 #[derive(Debug)]
@@ -37,7 +35,7 @@ impl Watched {
     /// that agree have nothing between them. None: it runs, or waits for something that comes by itself.
     pub(crate) fn sleeps_in_ioctl(&self) -> Option<String> {
         let runs = text(&self.schedstat)?.split_whitespace().nth(2).map(str::to_owned)?;
-        if !text(&self.syscall)?.starts_with(IOCTL) {
+        if !text(&self.syscall)?.starts_with(&format!("{SYS_ioctl} ")) {
             return None;
         }
         // Behind the name, which ends with the last parenthesis: S is a sleep that a signal ends.
