@@ -117,7 +117,8 @@ fn any_bytes_are_a_valid_mapping() {
         let room = message.len();
         let len = usize::try_from(len).expect("32 bits").min(room);
         let copied = reader.copy_out(offset as usize, &mut message[..len]);
-        assert_eq!(copied.is_ok(), offset as usize + len <= 4096 - 64, "{len} bytes at {offset}");
+        let inside = (offset as usize).checked_add(len).is_some_and(|end| end <= 4096 - 64);
+        assert_eq!(copied.is_ok(), inside, "{len} bytes at {offset}");
         std::hint::black_box(reader.state[13].load(Ordering::Relaxed));
         if random.below(1000) == 0 {
             assert!(format!("{:?} {reader:?}", &**reader).len() > 10);

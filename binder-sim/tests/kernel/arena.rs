@@ -11,8 +11,8 @@ use std::ptr::NonNull;
 /// Room for each block: more than a mapping of the device takes.
 const ROOM: usize = 8 << 20;
 
-/// How many blocks there are: with 32 bits, so few that several threads have room for theirs.
-const BLOCKS: usize = if cfg!(target_pointer_width = "64") { 64 } else { 16 };
+/// How many blocks there are: with 32 bits, so few that eleven threads have room for theirs.
+const BLOCKS: usize = if cfg!(target_pointer_width = "64") { 64 } else { 24 };
 
 /// A page, which is what can be kept from being read.
 const PAGE: usize = 4096;
