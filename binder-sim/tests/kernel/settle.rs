@@ -113,6 +113,8 @@ fn debugfs(file: &str) -> String {
 /// Makes every run begin on the same machine: the driver remembers the uid of a device's first manager for
 /// ever, so each gets one, of root, that is gone again.
 pub(crate) fn prepare() {
+    // No pid is used twice: an open can outlive its process, in a message, and is listed under its pid.
+    fs::write("/proc/sys/kernel/pid_max", "4194304").expect("a limit of the machine's");
     if !Path::new(DEBUGFS).exists() {
         let flags = nix::mount::MsFlags::empty();
         let none: Option<&str> = None;
