@@ -3,7 +3,7 @@
 mod support;
 
 use std::io::{self, ErrorKind};
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::AtomicU32;
 use std::time::Duration;
 
 use support::namespace::private;
@@ -22,7 +22,7 @@ fn it_has_the_nearest_kind_and_is_still_inside() {
             (Segment::from_id(SegmentId::new(-1)).unwrap_err(), ErrorKind::NotFound),
             (Segment::create_new(KEY, 4).unwrap_err(), ErrorKind::AlreadyExists),
             (Segment::create(Key::PRIVATE, 0).unwrap_err(), ErrorKind::InvalidInput),
-            (segment.attach::<AtomicU64>().unwrap_err(), ErrorKind::InvalidInput),
+            (segment.attach::<[AtomicU32; 2]>().unwrap_err(), ErrorKind::InvalidInput),
             (segment.attach::<()>().unwrap().copy_in(5, &[1]).unwrap_err(), ErrorKind::InvalidInput),
             (Segment::create(Key::PRIVATE, usize::MAX).unwrap_err(), ErrorKind::QuotaExceeded),
             (set.try_operate(&take).unwrap_err(), ErrorKind::WouldBlock),
