@@ -3,7 +3,7 @@
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 use nix::errno::Errno;
-use rustix::fs::{FileType, Mode, OFlags, Stat};
+use rustix::fs::{FileType, Mode, OFlags, Stat, StatFs};
 
 use crate::ashmem::{Device, Layout, Prot, is_device};
 use crate::error::{Error, Kind, Meanings, Result};
@@ -280,8 +280,7 @@ fn check_access(fd: &OwnedFd) -> Result<()> {
 /// Refuses huge pages. Their pool can run dry: a peer punches a hole, another program takes the page, and the
 /// next touch is SIGBUS. Small pages come from all of memory, where the answer to a shortage is not a signal
 /// to the reader (but where overcommit is forbidden: see [`FixedFd`]).
-#[allow(clippy::unnecessary_fallible_conversions, clippy::useless_conversion)] // types differ by machine
-#[allow(clippy::cast_possible_truncation, clippy::unnecessary_cast)]
+#[allow(clippy::unnecessary_fallible_conversions, clippy::useless_conversion)] // `st_blksize` differs by machine
 fn check_small_pages(fd: &OwnedFd, found: &Stat) -> Result<()> {
     // Only huge pages of either kind (hugetlbfs, or tmpfs with transparent ones) have larger blocks, and
     // machines whose every page is larger: nearly always this spares the second call.
@@ -290,14 +289,19 @@ fn check_small_pages(fd: &OwnedFd, found: &Stat) -> Result<()> {
     }
     let call = format!("fstatfs({})", fd.as_raw_fd());
     match rustix::fs::fstatfs(fd) {
-        // A magic number has 32 bits. In a signed word of 32, this one is negative.
-        Ok(fs) if fs.f_type as u32 == HUGETLBFS_MAGIC => {
+        Ok(fs) if magic(&fs) == HUGETLBFS_MAGIC => {
             let text = "a memory file of huge pages: when none is free, touching a hole in it is SIGBUS";
             Err(Error::refused(call, Kind::NotARegion, text))
         }
         Ok(_) => Ok(()),
         Err(e) => Err(Error::system(call, e.raw_os_error(), &[])),
     }
+}
+
+/// Which file system it is. The number has 32 bits; in a signed word of 32, the one of huge pages is negative.
+#[allow(clippy::cast_possible_truncation, clippy::unnecessary_cast)] // of 32 bits, whatever the word
+fn magic(found: &StatFs) -> u32 {
+    found.f_type as u32
 }
 
 /// `fstat(fd)`.

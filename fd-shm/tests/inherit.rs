@@ -157,9 +157,7 @@ fn a_number_that_stands_for_another_file_is_not_taken() {
         return;
     }
     alone::alone(NAME, || {
-        let region = Region::create("heir", 4096).expect("a region");
-        let mut command = child(NAME, "child");
-        inherit::hand_down(&mut command, "FRAMES", region.as_fd()).expect("handed down");
+        let (_region, mut command) = heir(NAME);
         let told = told(&command);
         let (rest, inode) = told.rsplit_once(' ').expect("three words");
         let other = inode.parse::<u64>().expect("a number") + 1;
@@ -181,9 +179,7 @@ fn a_number_is_taken_once_by_whatever_name() {
         return;
     }
     alone::alone(NAME, || {
-        let region = Region::create("heir", 4096).expect("a region");
-        let mut command = child(NAME, "child");
-        inherit::hand_down(&mut command, "FRAMES", region.as_fd()).expect("handed down");
+        let (_region, mut command) = heir(NAME);
         let told = told(&command);
         succeeded(&command.env("THE_SAME", told).output().expect("a child"));
     });
@@ -208,9 +204,7 @@ fn no_check_tells_what_was_opened_here_so_taking_needs_a_promise() {
         return;
     }
     alone::alone(NAME, || {
-        let region = Region::create("heir", 4096).expect("a region");
-        let mut command = child(NAME, "child");
-        inherit::hand_down(&mut command, "FRAMES", region.as_fd()).expect("handed down");
+        let (region, command) = heir(NAME);
         let told = told(&command);
         let (_, file) = told.split_once(' ').expect("three words");
         let mut guessing = child(NAME, "child");
@@ -234,9 +228,7 @@ fn what_a_child_has_taken_its_own_children_do_not_get() {
             assert!(refused.is_not_found(), "{refused}");
         }
         None => alone::alone(NAME, || {
-            let region = Region::create("heir", 4096).expect("a region");
-            let mut command = child(NAME, "child");
-            inherit::hand_down(&mut command, "FRAMES", region.as_fd()).expect("handed down");
+            let (_region, mut command) = heir(NAME);
             succeeded(&command.output().expect("a child"));
         }),
     }
@@ -283,6 +275,14 @@ fn it_is_the_same_open_file_under_the_same_number() {
         assert_eq!((same.expect("kcmp"), flag.as_str()), (true, "without close-on-exec"));
         assert_eq!(in_table(here, number), "close-on-exec", "it never was off in the parent");
     });
+}
+
+/// A region, and this program once more, to which it is handed down as `FRAMES`.
+fn heir(test: &str) -> (Region, Command) {
+    let region = Region::create("heir", 4096).expect("a region");
+    let mut command = child(test, "child");
+    inherit::hand_down(&mut command, "FRAMES", region.as_fd()).expect("handed down");
+    (region, command)
 }
 
 /// What the children of a command are told of FRAMES.

@@ -306,3 +306,18 @@ pub(crate) fn look(id: SegmentId) -> Option<SegmentStat> {
         Err(_) => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use super::*;
+
+    #[test]
+    fn a_kernel_without_system_v_is_told_from_a_refusal() {
+        let error = get(Key::PRIVATE, 4096, sys::IPC_CREAT, Errno::ENOSYS);
+        assert!(error.to_string().ends_with(&format!("ENOSYS, {NO_SYSTEM_V}")), "{error}");
+        assert!(!error.is_limit() && !error.is_invalid_input());
+        assert_eq!(io::Error::from(error).kind(), io::ErrorKind::Unsupported);
+    }
+}

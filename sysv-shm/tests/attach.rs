@@ -239,3 +239,15 @@ fn no_attachment_has_more_than_half_of_the_addresses() {
         assert_eq!(segment.stat().unwrap().attached, 0);
     });
 }
+
+/// With 32 bits a segment can have more than half of all addresses, and no object of Rust's can.
+#[test]
+#[cfg(target_pointer_width = "32")]
+fn what_no_pointer_of_rusts_reaches_across_is_not_attached() {
+    private(|| {
+        let segment = Segment::create(Key::PRIVATE, (1 << 31) + 4096).unwrap().remove_on_drop();
+        let error = segment.attach::<()>().unwrap_err();
+        assert!(error.is_limit(), "{error}");
+        assert_eq!(segment.stat().unwrap().attached, 0, "and nothing of it is left");
+    });
+}
